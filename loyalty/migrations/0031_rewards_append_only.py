@@ -1,0 +1,24 @@
+"""The database refuses to change or remove the histories of redemptions and vouchers."""
+
+from django.db import migrations
+
+from loyalty_site.common.append_only import install_statements, remove_statements
+
+TABLES = ("loyalty_redemptionstep", "loyalty_voucherstep")
+
+
+def protect(apps, schema_editor):
+    for table in TABLES:
+        for statement in install_statements(schema_editor.connection.vendor, table):
+            schema_editor.execute(statement, params=None)
+
+
+def unprotect(apps, schema_editor):
+    for table in TABLES:
+        for statement in remove_statements(schema_editor.connection.vendor, table):
+            schema_editor.execute(statement, params=None)
+
+
+class Migration(migrations.Migration):
+    dependencies = [("loyalty", "0030_rewards")]
+    operations = [migrations.RunPython(protect, unprotect)]

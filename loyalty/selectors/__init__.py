@@ -1,0 +1,143 @@
+"""Reads over accounts and the ledger."""
+
+from loyalty.selectors.accounts import (
+    AccountOverview,
+    ExpiringPoints,
+    account_overview,
+    expiring_points,
+    find_account,
+    get_account,
+    points_of_purchases,
+    recent_entries,
+    worth,
+)
+from loyalty.selectors.earned import (
+    Earned,
+    earned_of_sales,
+)
+from loyalty.selectors.explanations import (
+    Explanation,
+    explain_entry,
+    explain_step,
+)
+from loyalty.selectors.measures import (
+    Span,
+    measure_spans,
+)
+from loyalty.selectors.rewards import (
+    REWARD_HISTORY,
+    Offer,
+    find_payment_reward,
+    get_redemption,
+    get_reward,
+    is_shown,
+    limit_in_words,
+    list_rewards,
+    offers_for,
+    open_redemptions,
+    quote_bill,
+    redemption_rows,
+    redemptions_of_purchases,
+    sorted_offers,
+    vouchers_of,
+)
+from loyalty.selectors.rule_sentences import (
+    Names,
+    describe,
+    event_name,
+    lifetime_words,
+    names_for,
+)
+from loyalty.selectors.seals import (
+    verify_seals,
+)
+from loyalty.selectors.standings import (
+    Clock,
+    LadderStep,
+    TierKeeping,
+    TierProgress,
+    balance_at,
+    joined_on,
+    ladder_of,
+    points_on_their_way,
+    tier_at,
+    tier_progress,
+)
+from loyalty.selectors.tier_words import (
+    TierWords,
+    figure_words,
+    rules_of_tiers,
+    tier_words,
+)
+from loyalty.selectors.verification import (
+    LEDGER_TABLES,
+    LedgerFault,
+    verify_ledger,
+)
+from loyalty.selectors.vouchers import (
+    find_voucher,
+    get_voucher,
+    pool_counts,
+    refusal_of,
+)
+
+__all__ = [
+    "LEDGER_TABLES",
+    "REWARD_HISTORY",
+    "AccountOverview",
+    "Clock",
+    "Earned",
+    "ExpiringPoints",
+    "Explanation",
+    "LadderStep",
+    "LedgerFault",
+    "Names",
+    "Offer",
+    "Span",
+    "TierKeeping",
+    "TierProgress",
+    "TierWords",
+    "account_overview",
+    "balance_at",
+    "describe",
+    "earned_of_sales",
+    "event_name",
+    "expiring_points",
+    "explain_entry",
+    "explain_step",
+    "figure_words",
+    "find_account",
+    "find_payment_reward",
+    "find_voucher",
+    "get_account",
+    "get_redemption",
+    "get_reward",
+    "get_voucher",
+    "is_shown",
+    "joined_on",
+    "ladder_of",
+    "lifetime_words",
+    "limit_in_words",
+    "list_rewards",
+    "measure_spans",
+    "names_for",
+    "offers_for",
+    "open_redemptions",
+    "points_of_purchases",
+    "points_on_their_way",
+    "pool_counts",
+    "quote_bill",
+    "recent_entries",
+    "redemption_rows",
+    "redemptions_of_purchases",
+    "refusal_of",
+    "rules_of_tiers",
+    "sorted_offers",
+    "tier_at",
+    "tier_progress",
+    "tier_words",
+    "verify_ledger",
+    "verify_seals",
+    "vouchers_of",
+    "worth",
+]
