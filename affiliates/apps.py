@@ -4,7 +4,13 @@ from django.db.models.signals import post_migrate
 
 from loyalty_site.common import append_only
 
-APPEND_ONLY = ("affiliates_commissionentry", "affiliates_planversion")
+APPEND_ONLY = (
+    "affiliates_commissionentry",
+    "affiliates_manualattribution",
+    "affiliates_payoutdetails",
+    "affiliates_planversion",
+    "affiliates_withholdingrate",
+)
 
 
 class AffiliatesConfig(AppConfig):

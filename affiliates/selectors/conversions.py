@@ -1,4 +1,4 @@
-"""Reads over affiliates, their earnings, and the reasons of both."""
+"""Commissions and candidates, with their reasons."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,19 +6,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import DecimalField, Q, QuerySet, Sum, Value
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from affiliates.engine import MINOR_UNIT, Kind, Reason
-from affiliates.errors import AffiliateNotFoundError
-from affiliates.models import Affiliate, Code, CommissionEntry, Conversion, Enrolment
-from customers.models import Customer
+from affiliates.engine import Kind, Reason
+from affiliates.models import Affiliate, CommissionEntry, Conversion
 from loyalty_site.common.money import format_money, format_number
 
-_ZERO = Value(Decimal(0), DecimalField(max_digits=14, decimal_places=2))
 _REASONS = {
     Reason.WON: gettext_noop("Wins: its code is on the bill."),
     Reason.NOT_APPROVED: gettext_noop("The affiliate is not approved."),
@@ -28,67 +24,6 @@ _REASONS = {
     Reason.OWN_PURCHASE: gettext_noop("The affiliate's own purchases do not earn."),
     Reason.LATER_CANDIDATE: gettext_noop("Another code came first; one bill pays one affiliate."),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Earnings:
-    """Commission by state: `held` waits for returns, `due` may be paid out."""
-
-    held: Decimal
-    due: Decimal
-    paid: Decimal = Decimal("0.00")
-
-    @property
-    def balance(self) -> Decimal:
-        """What the shop owes now."""
-        return self.due - self.paid
-
-
-def find_affiliate(customer: Customer) -> Affiliate | None:
-    """The affiliate that a customer is, or None."""
-    return Affiliate.objects.filter(customer=customer).first()
-
-
-def get_affiliate(affiliate_id: int) -> Affiliate:
-    """An affiliate.
-
-    Raises:
-        AffiliateNotFoundError: there is none with this id.
-    """
-    affiliate = Affiliate.objects.filter(pk=affiliate_id).first()
-    if affiliate is None:
-        raise AffiliateNotFoundError()
-    return affiliate
-
-
-def with_earnings(
-    affiliates: QuerySet[Affiliate], *, now: datetime | None = None
-) -> QuerySet[Affiliate]:
-    """Affiliates with `held` and `due`, in one query."""
-    now = now or timezone.now()
-    held = Sum("entries__amount", filter=Q(entries__held_until__gt=now))
-    due = Sum("entries__amount", filter=Q(entries__held_until__lte=now))
-    return affiliates.annotate(held=Coalesce(held, _ZERO), due=Coalesce(due, _ZERO))
-
-
-def earnings_of(affiliate: Affiliate, *, now: datetime | None = None) -> Earnings:
-    """What an affiliate has earned, by state."""
-    now = now or timezone.now()
-    sums = CommissionEntry.objects.filter(affiliate=affiliate).aggregate(
-        held=Coalesce(Sum("amount", filter=Q(held_until__gt=now)), _ZERO),
-        due=Coalesce(Sum("amount", filter=Q(held_until__lte=now)), _ZERO),
-    )
-    return Earnings(held=sums["held"].quantize(MINOR_UNIT), due=sums["due"].quantize(MINOR_UNIT))
-
-
-def active_codes(affiliate: Affiliate) -> list[str]:
-    """The codes that earn for an affiliate now."""
-    if affiliate.state != Affiliate.State.APPROVED:
-        return []
-    codes = Code.objects.filter(
-        enrolment__affiliate=affiliate, enrolment__state=Enrolment.State.ACTIVE
-    )
-    return list(codes.order_by("text").values_list("text", flat=True))
 
 
 def commissions_of(affiliate: Affiliate) -> QuerySet[CommissionEntry]:
@@ -103,6 +38,8 @@ def commissions_of(affiliate: Affiliate) -> QuerySet[CommissionEntry]:
 def explain_entry(entry: CommissionEntry) -> Sequence[str]:
     """Why a commission has its amount: sentences for staff, affiliate and API."""
     figures: dict[str, str] = entry.explanation
+    if entry.conversion is None:
+        return [str(figures.get("reason", ""))]
 
     def money(name: str) -> str:
         return format_money(abs(Decimal(figures[name])), entry.currency)

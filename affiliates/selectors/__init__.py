@@ -1,0 +1,33 @@
+"""Reads over affiliates, their earnings, and the reasons of both."""
+
+from affiliates.selectors.conversions import (
+    CandidateView,
+    CommissionView,
+    commissions_of,
+    describe_candidates,
+    describe_commission,
+    explain_entry,
+)
+from affiliates.selectors.people import (
+    Earnings,
+    active_codes,
+    earnings_of,
+    find_affiliate,
+    get_affiliate,
+    with_earnings,
+)
+
+__all__ = [
+    "CandidateView",
+    "CommissionView",
+    "Earnings",
+    "active_codes",
+    "commissions_of",
+    "describe_candidates",
+    "describe_commission",
+    "earnings_of",
+    "explain_entry",
+    "find_affiliate",
+    "get_affiliate",
+    "with_earnings",
+]
