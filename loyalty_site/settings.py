@@ -158,7 +158,7 @@ else:
         "pool": {
             "min_size": 1,
             "max_size": env.integer("DATABASE_POOL_SIZE", 8, least=1, most=200),
-            "timeout": 5,
+            "timeout": env.integer("DATABASE_POOL_WAIT_S", 5, least=1, most=600),
         },
         "connect_timeout": 3,
         "options": (

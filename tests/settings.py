@@ -1,7 +1,7 @@
 """The product's settings as tests run them: development, no wake-ups, fast password hashing.
 
-Races queue more threads behind one row, and hold more connections at once, than a small machine
-serves within the usual time-outs.
+Races queue more threads behind one row and one pool of connections than a small machine serves
+within the usual time-outs.
 """
 
 import os
@@ -9,7 +9,7 @@ import os
 os.environ.setdefault("ENVIRONMENT", "development")
 os.environ.setdefault("WAKE_WORKERS", "false")
 os.environ.setdefault("DATABASE_LOCK_TIMEOUT_MS", "30000")
-os.environ.setdefault("DATABASE_POOL_SIZE", "40")
+os.environ.setdefault("DATABASE_POOL_WAIT_S", "60")
 
 from loyalty_site.settings import *  # noqa: F403
 
