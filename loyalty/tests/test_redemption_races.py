@@ -38,10 +38,14 @@ def redeemer(account: Account, reward: Reward) -> Callable[[], Redemption]:
 
 
 def kinds(answers: Sequence[object]) -> Counter[str]:
-    return Counter(
-        answer.code if isinstance(answer, DomainError) else type(answer).__name__
-        for answer in answers
-    )
+    """How often each answer came: what was made, the code of a refusal, or what went wrong."""
+    return Counter(_kind(answer) for answer in answers)
+
+
+def _kind(answer: object) -> str:
+    if isinstance(answer, DomainError):
+        return answer.code
+    return repr(answer) if isinstance(answer, BaseException) else type(answer).__name__
 
 
 def race_for_stock() -> tuple[Reward, list[Redemption | BaseException]]:

@@ -171,6 +171,8 @@ def test_a_request_that_is_still_at_work_answers_409_and_its_crash_frees_the_key
         with connection.cursor() as cursor:
             cursor.execute("SET lock_timeout = '200ms'")
         busy = _post(user, {"name": "one"})
+        with connection.cursor() as cursor:  # the pool hands this connection to later tests
+            cursor.execute("RESET lock_timeout")
         crash.set()
         crashed.result()
     assert (busy.status_code, busy.json()["code"], busy["Retry-After"]) == (409, "key_in_use", "2")
