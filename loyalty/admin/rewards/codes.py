@@ -1,4 +1,4 @@
-"""The reward catalogue, pools of codes, redemptions."""
+"""Voucher pools, their codes and imports."""
 
 from datetime import date
 from typing import Any, cast
@@ -9,167 +9,36 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
-from django.urls import URLPattern, path, reverse
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
-from loyalty.admin import counter
 from loyalty.admin.common import ReadOnlyMixin
+from loyalty.admin.rewards.parts import acting_user
 from loyalty.engine import NEVER
 from loyalty.forms import (
-    CancelRedemptionsForm,
     GenerateCodesForm,
     ImportCodesForm,
-    RewardForm,
     VoucherPoolForm,
 )
 from loyalty.models import (
-    Redemption,
-    RedemptionStep,
-    Reward,
     Voucher,
     VoucherImport,
     VoucherPool,
 )
-from loyalty.selectors import pool_counts, redemption_rows
-from loyalty.selectors.rewards import reward_in_words, with_gates
+from loyalty.selectors import pool_counts
 from loyalty.selectors.vouchers import key_of
 from loyalty.services import (
     apply_import,
-    cancel_redemption,
-    cancel_reservation,
     drop_import,
     generate_codes,
     preview_import,
     save_pool,
-    save_reward,
-    set_offered,
 )
 from loyalty_site.common.errors import DomainError
 from loyalty_site.common.pagination import BoundedPaginator
-from loyalty_site.staff.models import User
-
-_MOST_CANCELLED = 100
-
-
-def _user(request: HttpRequest) -> User:
-    return cast(User, request.user)
-
-
-@admin.register(Reward)
-class RewardAdmin(ModelAdmin):  # type: ignore[misc]
-    """What points buy; the list says each reward in a sentence."""
-
-    form = RewardForm
-    list_display = ["name", "shown_kind", "says", "left", "taken", "shown_offered"]
-    list_filter = ["kind", "is_offered"]
-    search_fields = ["name", "category"]
-    list_per_page = 50
-    actions = ["offer", "withdraw"]
-    autocomplete_fields = ["stores"]
-    fieldsets = [
-        (
-            "What it is",
-            {
-                "fields": [
-                    "program",
-                    ("name", "kind"),
-                    ("category", "order"),
-                    "summary",
-                    "details",
-                    "picture",
-                ]
-            },
-        ),
-        (
-            "What it costs",
-            {
-                "description": "So many points for each so many units: 300 points for 1 mug.",
-                "fields": [("points", "bundle"), ("amount", "most_units")],
-            },
-        ),
-        (
-            "Money off the bill",
-            {
-                "description": "Only for “Money off the bill”. The points above take the worth"
-                " above off a bill, in whole multiples.",
-                "fields": [("least_points", "most_points"), "share_percent"],
-            },
-        ),
-        (
-            "Voucher",
-            {
-                "description": "Only for “Voucher with a code”.",
-                "fields": [("pool", "valid_days")],
-            },
-        ),
-        (
-            "When, how many, for whom",
-            {
-                "fields": [
-                    "is_offered",
-                    "starts_at",
-                    "ends_at",
-                    "stock",
-                    ("limit_each", "limit_total"),
-                    "tiers",
-                    "segments",
-                    "stores",
-                ]
-            },
-        ),
-    ]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Reward]:
-        return with_gates(super().get_queryset(request))
-
-    @display(description="Kind", label=True, ordering="kind")
-    def shown_kind(self, reward: Reward) -> str:
-        """The kind as a badge."""
-        return reward.get_kind_display()
-
-    @display(description="Terms")
-    def says(self, reward: Reward) -> str:
-        """The reward in a sentence."""
-        return reward_in_words(reward)
-
-    @display(description="Left", ordering="stock")
-    def left(self, reward: Reward) -> str:
-        """What is left of a limited stock."""
-        return "unlimited" if reward.stock is None else f"{reward.stock:,}"
-
-    @display(
-        description="Offered",
-        ordering="is_offered",
-        label={"Offered": "success", "Withdrawn": "warning"},
-    )
-    def shown_offered(self, reward: Reward) -> str:
-        """Whether customers see it."""
-        return "Offered" if reward.is_offered else "Withdrawn"
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def save_model(self, request: HttpRequest, obj: Reward, form: RewardForm, change: bool) -> None:
-        obj.stock = form.stock_shown if change else None
-        save_reward(reward=obj, gates=form.gates, stock=form.cleaned_data["stock"])
-
-    @admin.action(description="Offer the chosen rewards", permissions=["change"])
-    def offer(self, request: HttpRequest, queryset: QuerySet[Reward]) -> None:
-        count = set_offered(rewards=list(queryset[:1000]), is_offered=True)
-        self.message_user(request, f"{count} rewards are offered now.")
-
-    @admin.action(
-        description="Withdraw the chosen rewards: nobody new gets them", permissions=["change"]
-    )
-    def withdraw(self, request: HttpRequest, queryset: QuerySet[Reward]) -> None:
-        count = set_offered(rewards=list(queryset[:1000]), is_offered=False)
-        self.message_user(request, f"{count} rewards are withdrawn.")
-
-
-# --- codes --------------------------------------------------------------------------------------
 
 _STATES = (
     (Voucher.State.AVAILABLE, "#94a3b8"),
@@ -271,7 +140,7 @@ class VoucherPoolAdmin(ModelAdmin):  # type: ignore[misc]
     def save_model(
         self, request: HttpRequest, obj: VoucherPool, form: VoucherPoolForm, change: bool
     ) -> None:
-        save_pool(pool=obj, acting_user=_user(request))
+        save_pool(pool=obj, acting_user=acting_user(request))
 
     def has_fill_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Who may bring new codes."""
@@ -314,7 +183,7 @@ class VoucherPoolAdmin(ModelAdmin):  # type: ignore[misc]
                     pool=pool,
                     file_name=file.name,
                     content=file.read(),
-                    acting_user=_user(request),
+                    acting_user=acting_user(request),
                 )
             except DomainError as error:
                 form.add_error("file", str(error))
@@ -439,134 +308,3 @@ def _history(steps: Any) -> SafeString:
             for step in steps
         ),
     )
-
-
-# --- redemptions --------------------------------------------------------------------------------
-
-
-class VoucherInline(ReadOnlyMixin, TabularInline):  # type: ignore[misc]
-    """What was handed out."""
-
-    model = Voucher
-    extra = 0
-    fields = readonly_fields = ["masked", "state", "expires_on", "used_at"]
-
-    @display(description="Code")
-    def masked(self, voucher: Voucher) -> str:
-        """Its last four signs."""
-        return voucher.masked
-
-
-class RedemptionStepInline(ReadOnlyMixin, TabularInline):  # type: ignore[misc]
-    """What happened, when, and by whom."""
-
-    model = RedemptionStep
-    extra = 0
-    fields = readonly_fields = ["at", "state", "reason", "actor"]
-    verbose_name_plural = "What happened"
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[RedemptionStep]:
-        return RedemptionStep.objects.select_related("actor").order_by("id")
-
-
-@admin.register(Redemption)
-class RedemptionAdmin(ReadOnlyMixin, ModelAdmin):  # type: ignore[misc]
-    """Redemptions; completed ones can be undone with a reason. The counter screen lives here."""
-
-    list_display = ["created_at", "customer", "reward", "units", "points", "shown_state", "channel"]
-    list_select_related = ["account__customer", "reward"]
-    list_filter = ["state", "channel"]
-    search_fields = ["account__customer__name", "public_id__iexact", "bill_key__exact"]
-    search_help_text = "Name of the customer, the redemption's id, or the bill"
-    ordering = ["-id"]
-    show_full_result_count = False
-    paginator = BoundedPaginator
-    list_per_page = 50
-    inlines = [VoucherInline, RedemptionStepInline]
-    actions = ["cancel_chosen"]
-    actions_detail = ["undo"]
-    fields = [
-        ("customer", "reward"),
-        ("units", "points", "amount"),
-        ("state", "channel", "store"),
-        ("expires_at", "committed_at", "closed_at"),
-        ("purchase", "bill_key"),
-        ("entry", "public_id"),
-        ("created_by", "created_at"),
-    ]
-    readonly_fields = ["customer"]
-
-    def get_urls(self) -> list[URLPattern]:
-        guarded = self.admin_site.admin_view
-        own = [
-            path("cancel/", guarded(self.cancel_view), name="loyalty_redemption_cancel"),
-            *counter.urls(self.admin_site),
-        ]
-        return [*own, *super().get_urls()]
-
-    @display(description="Customer")
-    def customer(self, redemption: Redemption) -> str:
-        """Whose points."""
-        return redemption.account.customer.name
-
-    @display(
-        description="State",
-        ordering="state",
-        label={"Redeemed": "success", "Reserved": "info", "Cancelled": "danger"},
-    )
-    def shown_state(self, redemption: Redemption) -> str:
-        """The state as a badge."""
-        return redemption.get_state_display()
-
-    def has_undo_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        """Who may give points back."""
-        return request.user.has_perm("loyalty.cancel_redemption")
-
-    @action(description="Cancel and give the points back", permissions=["undo"])
-    def undo(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Ask for the reason."""
-        return self._ask([int(object_id)])
-
-    @admin.action(description="Cancel and give the points back", permissions=["undo"])
-    def cancel_chosen(self, request: HttpRequest, queryset: QuerySet[Redemption]) -> HttpResponse:
-        return self._ask(list(queryset.values_list("pk", flat=True)[:_MOST_CANCELLED]))
-
-    def _ask(self, ids: list[int]) -> HttpResponse:
-        chosen = ",".join(map(str, ids))
-        return HttpResponseRedirect(f"{reverse('admin:loyalty_redemption_cancel')}?ids={chosen}")
-
-    def cancel_view(self, request: HttpRequest) -> HttpResponse:
-        """The chosen redemptions, the reason, and then what became of each."""
-        if not self.has_undo_permission(request):
-            raise PermissionDenied
-        given = request.GET.get("ids", "").split(",")[:_MOST_CANCELLED]
-        ids = [int(text) for text in given if text.isascii() and text.isdigit() and len(text) < 19]
-        chosen = list(redemption_rows().filter(pk__in=ids).order_by("pk"))
-        form = CancelRedemptionsForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
-            done = 0
-            for redemption in chosen:
-                undo = cancel_reservation if redemption.is_reserved else cancel_redemption
-                try:
-                    undo(
-                        redemption=redemption,
-                        reason=form.cleaned_data["reason"],
-                        acting_user=_user(request),
-                    )
-                except DomainError as error:
-                    text = f"{redemption.account.customer}, {redemption.reward.name}: {error}"
-                    self.message_user(request, text, messages.ERROR)
-                else:
-                    done += 1
-            if done:
-                self.message_user(request, f"{done} redemptions are cancelled.")
-            return HttpResponseRedirect(reverse("admin:loyalty_redemption_changelist"))
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Cancel redemptions",
-            "redemptions": chosen,
-            "points": sum(redemption.points for redemption in chosen),
-            "form": form,
-            "opts": self.model._meta,
-        }
-        return render(request, "admin/loyalty/cancel_redemptions.html", context)

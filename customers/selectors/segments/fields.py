@@ -1,252 +1,29 @@
-"""Who meets a condition: the registry of fields, and conditions as one query.
-
-An upper app adds what it knows of customers from its `apps.ready()`::
-
-    register_segment_field(SegmentField(
-        key="balance", label="points balance", kind=Kind.WHOLE, group="Points", condition=...))
-
-`condition` turns a test into a `Q` over customers. It must decide by subqueries or columns, never
-by reading rows, so that a segment stays one query.
-"""
+"""The fields of this app."""
 
 import json
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
-from functools import reduce
-from operator import and_, or_
-from typing import Any
 
 from django.conf import settings
-from django.db.models import Aggregate, Avg, CharField, Count, Max, Q, QuerySet, Sum
+from django.db.models import Avg, CharField, Count, Max, Q, QuerySet, Sum
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast
 from django.utils import timezone
 
 from customers.engine import (
-    AllOf,
-    AnyOf,
-    Condition,
-    FieldSpec,
     Kind,
-    Not,
     Operator,
     Test,
-    describe,
-    parse,
 )
-from customers.errors import SegmentNotFoundError
-from customers.models import Consent, Customer, Purchase, PurchaseLine, RfmScore, Segment, Store
+from customers.models import Consent, Customer, Purchase, PurchaseLine, RfmScore, Store
 from customers.selectors.consents import consent_exists
 from customers.selectors.people import Occasion, occasion_indexes
+from customers.selectors.segments.conditions import compared, figure_condition, has_rows
+from customers.selectors.segments.registry import Scope, SegmentField, register_segment_field
 
-_SAMPLE = 10
 _STORES_OFFERED = 500
 _YEAR = 366
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """When is asked, and of whom: None means everybody."""
-
-    now: datetime
-    customer_ids: tuple[int, ...] | None = None
-
-    def narrow(self, rows: QuerySet[Any], path: str = "customer_id") -> QuerySet[Any]:
-        """Only rows of the customers in question; keeps the subqueries of a batch small."""
-        return (
-            rows if self.customer_ids is None else rows.filter(**{f"{path}__in": self.customer_ids})
-        )
-
-    def days_ago(self, days: int) -> datetime:
-        """The moment so many days ago."""
-        return self.now - timedelta(days=days)
-
-    def start_of_day(self, days_ago: int) -> datetime:
-        """The beginning of the shop's day so many days ago."""
-        today = timezone.localtime(self.now).replace(hour=0, minute=0, second=0, microsecond=0)
-        return today - timedelta(days=days_ago)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentField(FieldSpec):
-    """A field with the way it is looked up."""
-
-    condition: Callable[[Test, Scope], Q]
-
-
-_fields: dict[str, SegmentField] = {}
-
-
-def register_segment_field(field: SegmentField) -> None:
-    """Add a field, or replace the one of that key; called from `apps.ready()`."""
-    _fields[field.key] = field
-
-
-def segment_fields() -> Mapping[str, SegmentField]:
-    """Every registered field by its key."""
-    return _fields
-
-
-# --- asking -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentPreview:
-    """How many customers meet a condition, out of how many, and some of them."""
-
-    count: int
-    total: int
-    sample: tuple[Customer, ...]
-
-    @property
-    def percent(self) -> Decimal:
-        """The share in percent, to one decimal place."""
-        return round(Decimal(100 * self.count) / self.total, 1) if self.total else Decimal(0)
-
-
-def get_segment(segment_id: int) -> Segment:
-    """A segment by its number.
-
-    Raises:
-        SegmentNotFoundError: there is none.
-    """
-    segment = Segment.objects.filter(pk=segment_id).first()
-    if segment is None:
-        raise SegmentNotFoundError()
-    return segment
-
-
-def segment_sentence(definition: Mapping[str, Any]) -> str:
-    """A written condition in words.
-
-    Raises:
-        InvalidSegmentError: it is not understood, for a field that is no longer registered.
-    """
-    return describe(parse(definition, _fields), _fields)
-
-
-def segment_members(
-    definition: Mapping[str, Any],
-    *,
-    now: datetime | None = None,
-    customer_ids: Collection[int] | None = None,
-) -> QuerySet[Customer]:
-    """The customers who meet a written condition, as one query.
-
-    Raises:
-        InvalidSegmentError: the condition is not understood.
-    """
-    ids = None if customer_ids is None else tuple(customer_ids)
-    scope = Scope(now=now or timezone.now(), customer_ids=ids)
-    members = scope.narrow(Customer.objects.live(), path="pk")
-    return members.filter(_compile(parse(definition, _fields), scope))
-
-
-def preview_segment(
-    definition: Mapping[str, Any], *, now: datetime | None = None
-) -> SegmentPreview:
-    """Count and a few members of a written condition; three queries.
-
-    Raises:
-        InvalidSegmentError: the condition is not understood.
-    """
-    members = segment_members(definition, now=now)
-    return SegmentPreview(
-        count=members.count(),
-        total=Customer.objects.live().count(),
-        sample=tuple(members.select_related("home_store").order_by("-pk")[:_SAMPLE]),
-    )
-
-
-def members_of(
-    segments: Iterable[Segment], customer_ids: Collection[int], *, now: datetime | None = None
-) -> dict[int, set[int]]:
-    """Which of the customers each segment holds, by segment id; one query for each segment."""
-    now = now or timezone.now()
-    return {
-        segment.pk: set(
-            segment_members(segment.definition, now=now, customer_ids=customer_ids).values_list(
-                "pk", flat=True
-            )
-        )
-        if customer_ids
-        else set()
-        for segment in segments
-    }
-
-
-def segments_of_customers(
-    customer_ids: Collection[int], segment_ids: Collection[int], *, now: datetime | None = None
-) -> dict[int, frozenset[int]]:
-    """Which of the segments each customer is in, by customer id.
-
-    One query, and one more for each segment. Segments that are no more hold nobody.
-    """
-    found: dict[int, set[int]] = defaultdict(set)
-    if customer_ids and segment_ids:
-        segments = Segment.objects.filter(pk__in=segment_ids)
-        for segment_id, members in members_of(segments, customer_ids, now=now).items():
-            for customer_id in members:
-                found[customer_id].add(segment_id)
-    return {customer_id: frozenset(found[customer_id]) for customer_id in customer_ids}
-
-
-def _compile(condition: Condition, scope: Scope) -> Q:
-    match condition:
-        case AllOf(parts):
-            return reduce(and_, (_compile(part, scope) for part in parts))
-        case AnyOf(parts):
-            return reduce(or_, (_compile(part, scope) for part in parts))
-        case Not(part):
-            # A plain negation would lose those for whom the part is unknown (NULL).
-            held = scope.narrow(Customer.objects.all(), path="pk").filter(_compile(part, scope))
-            return ~Q(pk__in=held.values("pk"))
-        case Test():
-            return _fields[condition.field].condition(condition, scope)
-
-
-# --- what fields are made of --------------------------------------------------------------------
-
-
-def compared(path: str, test: Test) -> Q:
-    """A column or annotation compared with the test's values."""
-    match test.operator:
-        case Operator.AT_LEAST | Operator.SINCE:
-            return Q(**{f"{path}__gte": test.values[0]})
-        case Operator.AT_MOST | Operator.UNTIL:
-            return Q(**{f"{path}__lte": test.values[0]})
-        case Operator.BETWEEN:
-            return Q(**{f"{path}__range": test.values})
-        case Operator.NONE_OF:
-            return ~Q(**{f"{path}__in": test.values})
-        case Operator.YES:
-            return Q(**{path: True})
-        case Operator.NO:
-            return ~Q(**{path: True})
-        case _:
-            return Q(**{f"{path}__in": test.values})
-
-
-def figure_condition(
-    rows: QuerySet[Any], figure: Aggregate, test: Test, *, empty: Any, customer: str = "customer_id"
-) -> Q:
-    """A figure over rows per customer, compared; `empty` is the figure of who has no rows.
-
-    One aggregation over the rows, joined by set, not one look-up for each customer.
-    """
-    figures = rows.order_by().values(customer).annotate(_figure=figure)
-    if test.matches(empty):
-        return ~Q(pk__in=figures.exclude(compared("_figure", test)).values(customer))
-    return Q(pk__in=figures.filter(compared("_figure", test)).values(customer))
-
-
-def has_rows(rows: QuerySet[Any], test: Test, *, customer: str = "customer_id") -> Q:
-    """Whether a customer has any of the rows; the values were already applied to them."""
-    having = Q(pk__in=rows.order_by().values(customer))
-    return ~having if test.operator in (Operator.NONE_OF, Operator.NO) else having
 
 
 def _column(path: str) -> Callable[[Test, Scope], Q]:
