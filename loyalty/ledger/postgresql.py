@@ -6,6 +6,7 @@ same transaction. One award takes one call of a function (migration 0005), many 
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Any
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
@@ -24,8 +25,8 @@ _POST_MANY = """
 WITH fresh AS MATERIALIZED (
     SELECT i.*, nextval('loyalty_pointsentry_id_seq') AS entry_id,
            a.version + row_number() OVER earlier AS seq,
-           a.balance + sum(i.points) OVER earlier AS balance_after
-    FROM jsonb_to_recordset(%s) AS i (place integer, account_id bigint, points bigint,
+           (a.balance + sum(i.points) OVER earlier)::bigint AS balance_after
+    FROM json_to_recordset(%s) AS i (place integer, account_id bigint, points bigint,
         reference text, reason text, purchase_id bigint, actor_id bigint, occurred_at timestamptz,
         expires_on date, details jsonb)
     JOIN loyalty_account a ON a.id = i.account_id AND a.closed_at IS NULL AND a.debt = 0
@@ -36,7 +37,8 @@ WITH fresh AS MATERIALIZED (
     INSERT INTO loyalty_pointsentry (id, account_id, seq, kind, points, qualifying, requested,
         balance_after, reference, purchase_id, reason, details, actor_id, occurred_at, recorded_at)
     SELECT entry_id, account_id, seq, 'award', points, points, points,
-           balance_after, reference, purchase_id, reason, details, actor_id, occurred_at, %s
+           balance_after, reference, purchase_id, reason, coalesce(details, '{}'), actor_id,
+           occurred_at, %s
     FROM fresh
 ), lots AS (
     INSERT INTO loyalty_lot (account_id, entry_id, points, remaining, expires_on)
@@ -47,7 +49,7 @@ WITH fresh AS MATERIALIZED (
           FROM fresh GROUP BY account_id) f
     WHERE a.id = f.account_id
 )
-SELECT place, entry_id, seq, balance_after::bigint FROM fresh
+SELECT place, entry_id, seq, balance_after FROM fresh
 """
 
 
@@ -109,28 +111,33 @@ def _post_many(
     firsts: dict[tuple[int, str], int] = {}
     for place, command in enumerate(commands):
         firsts.setdefault((command.account_id, command.reference), place)
-    rows = [
-        {
-            "place": place,
-            "account_id": command.account_id,
-            "points": command.points,
-            "reference": command.reference,
-            "reason": command.reason,
-            "purchase_id": command.purchase_id,
-            "actor_id": command.actor_id,
-            "occurred_at": command.occurred_at.isoformat(),
-            "expires_on": command.expires_on.isoformat(),
-            "details": command.details,
-        }
-        for place in firsts.values()
-        for command in [commands[place]]
-    ]
-    cursor.execute(_LOCK, [[account_id for account_id, _ in firsts]])
+    rows = [_row(place, commands[place]) for place in firsts.values()]
+    cursor.execute(_LOCK, [sorted({account_id for account_id, _ in firsts})])
     cursor.execute(_POST_MANY, [portable.to_json(rows), now])
     return {
         place: _outcome(commands[place], entry_id, seq, balance_after)
         for place, entry_id, seq, balance_after in cursor.fetchall()
     }
+
+
+def _row(place: int, command: Award) -> dict[str, Any]:
+    """A command as _POST_MANY reads it, without what is empty: parsing is what a batch pays for."""
+    row: dict[str, Any] = {
+        "place": place,
+        "account_id": command.account_id,
+        "points": command.points,
+        "reference": command.reference,
+        "reason": command.reason,
+        "occurred_at": command.occurred_at.isoformat(),
+        "expires_on": command.expires_on.isoformat(),
+    }
+    if command.purchase_id is not None:
+        row["purchase_id"] = command.purchase_id
+    if command.actor_id is not None:
+        row["actor_id"] = command.actor_id
+    if command.details:
+        row["details"] = command.details
+    return row
 
 
 def _outcome(command: Award, entry_id: int, seq: int, balance_after: int) -> Outcome:

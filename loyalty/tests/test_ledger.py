@@ -8,6 +8,7 @@ from django.db import DatabaseError, connection, transaction
 
 from customers.tests.factories import make_purchase
 from loyalty import ledger
+from loyalty.engine.expiry import NEVER
 from loyalty.errors import (
     AccountClosedError,
     AccountNotFoundError,
@@ -22,6 +23,7 @@ from loyalty.ledger import Adjust, Award, ClawBack, Expire, Outcome, Redeem, Rev
 from loyalty.models import Account, Allocation, Lot, PointsEntry
 from loyalty.selectors import verify_ledger
 from loyalty.tests.factories import NOW, TODAY, award, make_account
+from loyalty_site.staff.tests.factories import make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -292,6 +294,33 @@ def test_a_group_is_posted_whole_or_not_at_all() -> None:
     )
     assert not any(outcome.refusal for outcome in both)
     assert (figures(giver), figures(taker)) == ((0, 0), (51, 0))
+
+
+def test_a_batch_writes_what_each_award_tells_and_leaves_out() -> None:
+    account, purchase, user = make_account(balance=10), make_purchase(), make_user()
+    details = {"rule": 'Täglich \\ "zwei"', "lines": [1.5, None], "base": 2**53}
+    told, untold = post(
+        Award(
+            points=5,
+            expires_on=date(2027, 6, 15),
+            purchase_id=purchase.pk,
+            actor_id=user.pk,
+            details=details,
+            **common(account, "it's 1"),
+        ),
+        Award(points=7, **common(account, "it's 2")),
+    )
+    columns = ("seq", "balance_after", "purchase", "actor", "details", "occurred_at", "reason")
+    assert list(account.entries.filter(seq__gt=1).order_by("seq").values_list(*columns)) == [
+        (2, 15, purchase.pk, user.pk, details, NOW, "test"),
+        (3, 22, None, None, {}, NOW, "test"),
+    ]
+    lots = Lot.objects.filter(entry_id__in=[told.entry.id, untold.entry.id]).order_by("pk")
+    assert list(lots.values_list("points", "expires_on")) == [
+        (5, date(2027, 6, 15)),
+        (7, NEVER),
+    ]
+    assert not verify_ledger()
 
 
 def test_a_batch_takes_the_same_number_of_statements_as_one(
