@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import connection, models
@@ -38,7 +38,7 @@ def read_instance(model: type[M], columns: tuple[str, ...], row: Row) -> M:
     for place, column, converters in _converters(model, columns, connection.vendor):
         for convert in converters:
             values[place] = convert(values[place], column, connection)
-    return cast(M, model.from_db(connection.alias, columns, values))
+    return model.from_db(connection.alias, columns, values)
 
 
 @lru_cache
