@@ -76,16 +76,13 @@ class _PointsView(APIView):
         parameters=[KEY_PARAMETER],
     )
     def post(self, request: Request) -> Response:
-        body = PointsRequestSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        customer_id, reason = body.validated_data["customer_id"], body.validated_data["description"]
+        given = _BODY.run_validation(request.data)
+        customer_id, reason = given["customer_id"], given["description"]
         key = idempotency_key(request) or uuid.uuid4().hex
         reference = f"api:{request.user.pk}:{key}"
         if len(reference) > _LONGEST_REFERENCE:
             reference = f"api:{uuid.uuid5(uuid.NAMESPACE_OID, reference)}"
-        outcome = self.move(
-            account_of(customer_id), body.validated_data["points"], reference, reason
-        )
+        outcome = self.move(account_of(customer_id), given["points"], reference, reason)
         entry = outcome.entry
         if outcome.replayed and entry.reason != reason:
             raise ReferenceReusedError(reference=key)
@@ -103,6 +100,8 @@ class _PointsView(APIView):
 
 
 _LONGEST_REFERENCE = 120
+# Made once, like the child of a list: a serializer of one's own copies every field anew.
+_BODY = PointsRequestSerializer()
 
 
 # Read on every award: composing this by the ORM takes longer than the award itself.
