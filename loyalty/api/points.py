@@ -4,6 +4,7 @@ import uuid
 from typing import Any, ClassVar
 
 import django_filters
+from django.db import connection
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, serializers, status
@@ -26,6 +27,7 @@ from loyalty.services import (
     open_accounts,
     redeem_points,
 )
+from loyalty_site.common.rows import read_instance
 from loyalty_site.common.serializers import (
     LineField,
     StrictIntegerField,
@@ -74,16 +76,13 @@ class _PointsView(APIView):
         parameters=[KEY_PARAMETER],
     )
     def post(self, request: Request) -> Response:
-        body = PointsRequestSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        customer_id, reason = body.validated_data["customer_id"], body.validated_data["description"]
+        given = _BODY.run_validation(request.data)
+        customer_id, reason = given["customer_id"], given["description"]
         key = idempotency_key(request) or uuid.uuid4().hex
         reference = f"api:{request.user.pk}:{key}"
         if len(reference) > _LONGEST_REFERENCE:
             reference = f"api:{uuid.uuid5(uuid.NAMESPACE_OID, reference)}"
-        outcome = self.move(
-            account_of(customer_id), body.validated_data["points"], reference, reason
-        )
+        outcome = self.move(account_of(customer_id), given["points"], reference, reason)
         entry = outcome.entry
         if outcome.replayed and entry.reason != reason:
             raise ReferenceReusedError(reference=key)
@@ -101,15 +100,19 @@ class _PointsView(APIView):
 
 
 _LONGEST_REFERENCE = 120
+# Made once, like the child of a list: a serializer of one's own copies every field anew.
+_BODY = PointsRequestSerializer()
 
 
-# Read on every award: composing these by the ORM takes longer than the award itself.
+# Read on every award: composing this by the ORM takes longer than the award itself.
 # Columns that an award does not look at are read only if somebody asks for them.
-_ACCOUNT = (
-    "SELECT id, program_id, customer_id, tier_id FROM loyalty_account"
-    " WHERE customer_id = %s ORDER BY id LIMIT 1"
-)
-_PROGRAM = "SELECT id, zone, expiry, tier_expiry, milestones FROM loyalty_program WHERE id = %s"
+_ACCOUNT = ("id", "program_id", "customer_id", "tier_id")
+_PROGRAM = ("id", "zone", "expiry", "tier_expiry", "milestones")
+_FIND = """
+    SELECT a.id, a.program_id, a.customer_id, a.tier_id,
+           p.id, p.zone, p.expiry, p.tier_expiry, p.milestones
+    FROM loyalty_account a JOIN loyalty_program p ON p.id = a.program_id
+    WHERE a.customer_id = %s ORDER BY a.id LIMIT 1"""
 
 
 def account_of(customer_id: int) -> Account:
@@ -118,8 +121,12 @@ def account_of(customer_id: int) -> Account:
     Raises:
         AccountNotFoundError: there is no such customer.
     """
-    if account := next(iter(Account.objects.raw(_ACCOUNT, [customer_id])), None):
-        account.program = Program.objects.raw(_PROGRAM, [account.program_id])[0]
+    with connection.cursor() as cursor:
+        cursor.execute(_FIND, [customer_id])
+        row = cursor.fetchone()
+    if row:
+        account = read_instance(Account, _ACCOUNT, row[: len(_ACCOUNT)])
+        account.program = read_instance(Program, _PROGRAM, row[len(_ACCOUNT) :])
         return account
     if not Customer.objects.live().filter(pk=customer_id).exists():
         raise AccountNotFoundError()

@@ -7,6 +7,7 @@ from rest_framework.test import APIClient
 
 from customers.models import Purchase
 from customers.tests.factories import make_customer
+from loyalty.api.points import account_of
 from loyalty.models import Account, PointsEntry
 from loyalty.tests.factories import make_account, make_program, make_rule
 from loyalty_site.staff.models import User
@@ -186,3 +187,16 @@ def test_an_award_takes_a_constant_number_of_queries(
     for _ in range(3):
         with django_assert_max_num_queries(10):
             award(client, account.customer_id)
+
+
+def test_account_and_programme_are_read_with_one_query(django_assert_num_queries: Any) -> None:
+    expiry = {"kind": "days", "length": 30}
+    program = make_program(expiry=expiry, milestones=[500, 1000])
+    account = make_account(program=program)
+    with django_assert_num_queries(1):
+        found = account_of(account.customer_id)
+        read = found.program
+        assert (found.pk, found.customer_id) == (account.pk, account.customer_id)
+        assert (found.program_id, found.tier_id) == (program.pk, account.tier_id)
+        assert (read.pk, read.zone, read.tier_expiry) == (program.pk, program.zone, {})
+        assert (read.expiry, read.milestones) == (expiry, [500, 1000])

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.request import Request
 
+from loyalty_site.common.rows import read_instance
 from loyalty_site.staff.errors import SignInEndedError
 from loyalty_site.staff.models import User
 from loyalty_site.staff.tokens import AccessClaims
@@ -60,21 +61,30 @@ class PermissionBackend(ModelBackend):
 
 def _find_user(pk: int) -> User | None:
     """A user with `held_permissions`: one statement, where the ORM composes three."""
-    return next(iter(User.objects.raw(_USER[connection.vendor], [pk])), None)
+    with connection.cursor() as cursor:
+        cursor.execute(_USER[connection.vendor], [pk])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    user = read_instance(User, _COLUMNS, row[:-1])
+    user.held_permissions = row[-1]
+    return user
 
 
-_HELD = """
-    SELECT u.*, (
-        SELECT {collect} FROM (
+_COLUMNS = tuple(field.attname for field in User._meta.concrete_fields)
+_HELD = {
+    "postgresql": "staff_held_permissions(u.id)",
+    "sqlite": """(
+        SELECT COALESCE(group_concat(permission_id, ','), '') FROM (
             SELECT permission_id FROM staff_user_user_permissions WHERE user_id = u.id
             UNION ALL
             SELECT g.permission_id FROM staff_user_groups m
             JOIN auth_group_permissions g ON g.group_id = m.group_id WHERE m.user_id = u.id) held
-    ) AS held_permissions
-    FROM staff_user u WHERE u.id = %s"""
+    )""",
+}
 _USER = {
-    "postgresql": _HELD.format(collect="COALESCE(string_agg(permission_id::text, ','), '')"),
-    "sqlite": _HELD.format(collect="COALESCE(group_concat(permission_id, ','), '')"),
+    vendor: f"SELECT {', '.join(_COLUMNS)}, {held} FROM staff_user u WHERE u.id = %s"  # noqa: S608
+    for vendor, held in _HELD.items()
 }
 # Permissions come with migrations and are never renamed, so their names are read once.
 _names: dict[int, str] = {}

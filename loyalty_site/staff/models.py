@@ -45,6 +45,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     objects = UserManager()
 
+    held_permissions: str | None = None
+    """Ids of all permissions, held or of a group, where they were read along with the user."""
+
     class Meta:
         ordering = ["email"]
 

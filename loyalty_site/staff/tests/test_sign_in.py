@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 import time_machine
 from axes.models import AccessAttempt
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 from rest_framework.request import Request
@@ -187,3 +188,17 @@ def test_a_token_is_checked_with_one_query(django_assert_num_queries: Any) -> No
     request = Request(APIRequestFactory().get("/api/v1/things/", **header))
     with django_assert_num_queries(1):
         TokenAuthentication().authenticate(request)
+
+
+def test_the_user_of_a_token_is_the_stored_one_with_own_and_group_permissions() -> None:
+    user = make_user(roles=[Role.INTEGRATOR])
+    user.user_permissions.add(Permission.objects.get(codename="delete_user"))
+    header: dict[str, Any] = {"HTTP_AUTHORIZATION": f"Bearer {write_access_token(user)}"}
+    found = TokenAuthentication().authenticate(Request(APIRequestFactory().get("/", **header)))
+    stored = User.objects.get(pk=user.pk)
+    assert found is not None
+    for field in User._meta.concrete_fields:
+        value = getattr(stored, field.attname)
+        assert (getattr(found[0], field.attname), field.name) == (value, field.name)
+        assert type(getattr(found[0], field.attname)) is type(value)
+    assert found[0].get_all_permissions() == stored.get_all_permissions() > {"staff.delete_user"}
