@@ -119,25 +119,25 @@ class LinkAdmin(RefusalsShown, ModelAdmin):  # type: ignore[misc]
     def leads_to(self, link: Link) -> str:
         return f"{link.target.name} · {link.path}" if link.path else link.target.name
 
-    @admin.display(description="Clicks", ordering="clicks")
+    @admin.display(description="Clicks", ordering="click_count")
     def clicks(self, link: Any) -> str:
-        return format_number(link.clicks)
+        return format_number(link.click_count)
 
-    @admin.display(description="Repeats", ordering="repeats")
+    @admin.display(description="Repeats", ordering="repeat_count")
     def repeats(self, link: Any) -> str:
-        return format_number(link.repeats)
+        return format_number(link.repeat_count)
 
-    @admin.display(description="Previews", ordering="previews")
+    @admin.display(description="Previews", ordering="preview_count")
     def previews(self, link: Any) -> str:
-        return format_number(link.previews)
+        return format_number(link.preview_count)
 
-    @admin.display(description="Robots", ordering="bots")
+    @admin.display(description="Robots", ordering="bot_count")
     def bots(self, link: Any) -> str:
-        return format_number(link.bots)
+        return format_number(link.bot_count)
 
-    @admin.display(description="Shares", ordering="shares")
+    @admin.display(description="Shares", ordering="share_count")
     def shares(self, link: Any) -> str:
-        return format_number(link.shares)
+        return format_number(link.share_count)
 
     @display(description="State", ordering="is_active", label={"On": "success", "Off": "danger"})
     def active_label(self, link: Link) -> str:

@@ -32,11 +32,11 @@ class LinkSerializer(serializers.ModelSerializer[Link]):
     affiliate_id = serializers.IntegerField(source="enrolment.affiliate_id")
     address = serializers.SerializerMethodField()
     target = serializers.CharField(source="target.address")
-    clicks = serializers.IntegerField(default=0)
-    repeats = serializers.IntegerField(default=0)
-    previews = serializers.IntegerField(default=0)
-    bots = serializers.IntegerField(default=0)
-    shares = serializers.IntegerField(default=0)
+    clicks = serializers.IntegerField(source="click_count", default=0)
+    repeats = serializers.IntegerField(source="repeat_count", default=0)
+    previews = serializers.IntegerField(source="preview_count", default=0)
+    bots = serializers.IntegerField(source="bot_count", default=0)
+    shares = serializers.IntegerField(source="share_count", default=0)
 
     class Meta:
         model = Link

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from django.conf import settings
@@ -103,22 +102,20 @@ def get_link(link_id: int, *, affiliate: Affiliate | None = None) -> Link:
     return link
 
 
-def with_counts(links: QuerySet[Link], *, since: date | None = None) -> QuerySet[Any]:
-    """Links with `clicks`, `repeats`, `previews`, `bots` and `shares`, in one query.
+def with_counts(links: QuerySet[Link]) -> QuerySet[Any]:
+    """Links with `click_count`, `repeat_count`, `preview_count`, `bot_count` and `share_count`.
 
-    `bots` are robots, prefetches and requests for the head only.
+    One query. Among the bots are prefetches and requests for the head only.
     """
     kind = ReachDay.Kind
     kinds = {
-        "clicks": [kind.PERSON],
-        "repeats": [kind.REPEAT],
-        "previews": [kind.PREVIEW],
-        "bots": [kind.BOT, kind.PREFETCH, kind.HEAD],
-        "shares": [kind.SHARE],
+        "click_count": [kind.PERSON],
+        "repeat_count": [kind.REPEAT],
+        "preview_count": [kind.PREVIEW],
+        "bot_count": [kind.BOT, kind.PREFETCH, kind.HEAD],
+        "share_count": [kind.SHARE],
     }
     days = ReachDay.objects.filter(link=OuterRef("pk"))
-    if since is not None:
-        days = days.filter(day__gte=since)
     return links.annotate(
         **{
             name: Coalesce(
@@ -154,6 +151,13 @@ def first_codes(enrolment_ids: Iterable[int]) -> Mapping[int, str]:
 def active_targets() -> QuerySet[Target]:
     """Where links may lead, the default first."""
     return Target.objects.filter(is_active=True).order_by(F("is_default").desc(), "name")
+
+
+def front_page() -> tuple[str, str]:
+    """Name and address of where visitors are welcome who followed a link that does not work."""
+    target = active_targets().first()
+    address = join_address(target.address, "") if target else ""
+    return (target.name, address) if target and address else ("", "/")
 
 
 @dataclass(frozen=True, slots=True)

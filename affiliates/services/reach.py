@@ -57,8 +57,9 @@ def default_target() -> Target:
     target = active_targets().first()
     if target is not None:
         return target
+    has_default = Target.objects.filter(is_default=True).exists()
     return Target.objects.get_or_create(
-        address="/", defaults={"name": "Our rewards", "is_default": True}
+        address="/", defaults={"name": "Our rewards", "is_default": not has_default}
     )[0]
 
 

@@ -16,8 +16,8 @@ from affiliates.engine import (
     host_of,
     with_parameters,
 )
-from affiliates.selectors import OpenLink, short_address
-from affiliates.services import default_target, make_visit, note_visit, open_links
+from affiliates.selectors import OpenLink, front_page, short_address
+from affiliates.services import make_visit, note_visit, open_links
 from loyalty_site.common.network import client_address
 
 _DAY_S = 24 * 3600
@@ -30,7 +30,8 @@ def follow_link(request: HttpRequest, code: str) -> HttpResponse:
     """Send a visitor on, remember the click; chats and networks get a page to show instead."""
     link = open_links.find(code.lower())
     if link is None:
-        context = {"home": default_target()}
+        name, address = front_page()
+        context = {"name": name, "address": address}
         return render(request, "affiliates/link_gone.html", context, status=404)
     visit = make_visit(
         link_id=link.link_id,
