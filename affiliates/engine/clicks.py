@@ -22,19 +22,26 @@ PAID = frozenset(
 _LONGEST_VALUE = 80
 _LONGEST_HOST = 120
 
-_PREVIEW = re.compile(
-    r"^WhatsApp/|facebookexternalhit|\bFacebot\b|\bTwitterbot\b|\bTelegramBot\b|LinkedInBot|"
-    r"Slackbot|Slack-ImgProxy|Discordbot|SkypeUriPreview|Pinterestbot|Snap URL Preview|"
-    r"redditbot|vkShare|Viberbot|Mastodon/|Iframely|Embedly|Google-PageRenderer|BingPreview",
-    re.IGNORECASE,
+# Plain texts, in small letters: they are looked for in every visit, and that is many times quicker
+# than one regular expression of them.
+_PREVIEWS = (
+    *("facebookexternalhit", "facebot", "twitterbot", "telegrambot", "linkedinbot", "slackbot"),
+    *("slack-imgproxy", "discordbot", "skypeuripreview", "pinterestbot", "snap url preview"),
+    *("redditbot", "vkshare", "viberbot", "mastodon/", "iframely", "embedly"),
+    *("google-pagerenderer", "bingpreview"),
+)
+_PREVIEW_STARTS = ("whatsapp/",)
+_BOTS = (
+    *("crawl", "spider", "slurp", "scrapy", "headless", "phantomjs", "lighthouse", "pingdom"),
+    *("uptime", "monitor", "httpclient", "http_request", "mediapartners", "google-read-aloud"),
+    *("url preview", "validator", "scanner"),
+)
+_BOT_STARTS = (
+    *("curl/", "wget/", "python", "java/", "go-http", "okhttp", "libwww", "ruby", "php", "node"),
+    *("axios", "postman"),
 )
 # “Cubot” is a maker of telephones.
-_BOT = re.compile(
-    r"(?<!cu)bot\b|crawl|spider|slurp|scrapy|headless|phantomjs|lighthouse|pingdom|uptime|monitor|"
-    r"^curl/|^wget/|^python|^java/|^go-http|^okhttp|^libwww|^ruby|^php|^node|^axios|^postman|"
-    r"httpclient|http_request|mediapartners|google-read-aloud|url preview|validator|scanner",
-    re.IGNORECASE,
-)
+_BOT_NAME = re.compile(r"(?<!cu)bot\b")
 _LOADED_AHEAD = (
     ("sec-purpose", "prefetch"),
     ("sec-purpose", "prerender"),
@@ -90,10 +97,12 @@ def recognise(method: str, headers: Mapping[str, str]) -> Visitor:
         return Visitor.HEAD
     if any(word in headers.get(name, "").lower() for name, word in _LOADED_AHEAD):
         return Visitor.PREFETCH
-    agent = headers.get("user-agent", "").strip()
-    if _PREVIEW.search(agent):
+    agent = headers.get("user-agent", "").strip().lower()
+    if agent.startswith(_PREVIEW_STARTS) or any(name in agent for name in _PREVIEWS):
         return Visitor.PREVIEW
-    if not agent or _BOT.search(agent):
+    if not agent or agent.startswith(_BOT_STARTS) or any(name in agent for name in _BOTS):
+        return Visitor.BOT
+    if "bot" in agent and _BOT_NAME.search(agent):
         return Visitor.BOT
     if headers.get("sec-fetch-dest", "document").lower() != "document":
         return Visitor.BOT

@@ -10,7 +10,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -154,7 +154,9 @@ def _into_database(visit: Visit) -> bool:
 
 
 def _as_line(visit: Visit) -> str:
-    return json.dumps(asdict(visit), default=str, separators=(",", ":"))
+    # `asdict` would copy all of it, deeply.
+    given = {name: getattr(visit, name) for name in Visit.__slots__}
+    return json.dumps(given, default=str, separators=(",", ":"))
 
 
 def _from_line(line: str) -> Visit:

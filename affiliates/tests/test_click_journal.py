@@ -372,7 +372,7 @@ def test_drains_at_once_count_each_visitor_once() -> None:
         for batch in range(8)
     ]
     jobs = [
-        lambda batch=batch: record_visits(visits=batch, now=NOON)  # type: ignore[misc]
+        lambda batch=batch: record_visits(visits=batch, now=NOON)
         for batch in (*batches, *(batch[::-1] for batch in batches))
     ]
     answers = run_together(jobs)
