@@ -1,4 +1,4 @@
-"""`/r/<code>` on real gunicorn workers against a bare view; then kill -9 under load (T9).
+"""`/r/<code>` on real gunicorn workers against a bare view; then kill -9 under load.
 
 Both sides go through the product's whole middleware. Every request is another visitor's, so each
 answer notes a click. In the second part all web processes are killed again and again while
@@ -105,7 +105,7 @@ def measure(link: Link, *, quick: bool) -> None:
         f"Redirect on {connection.vendor}: {WORKERS} sync workers, {CONNECTIONS} connections;"
         " limit: a bare view that redirects"
     )
-    table.compare(measured, "redirect", "bare view", least=0.6, what="T9 redirect")
+    table.compare(measured, "redirect", "bare view", least=0.6, what="redirect")
     mine, bare = (statistics.median(load.slowest[name]) for name in ("redirect", "bare view"))
     table.add(
         "   p99 of redirect",

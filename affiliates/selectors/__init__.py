@@ -28,6 +28,7 @@ from affiliates.selectors.reach import (
     links_of,
     resolve_click,
     short_address,
+    whole_address,
     with_counts,
 )
 
@@ -54,6 +55,7 @@ __all__ = [
     "links_of",
     "resolve_click",
     "short_address",
+    "whole_address",
     "with_counts",
     "with_earnings",
 ]

@@ -87,6 +87,12 @@ def short_address(code: str) -> str:
     return f"{settings.PUBLIC_URL}/r/{code}"
 
 
+def whole_address(target: Target) -> str:
+    """A target's address as people can copy it; pages of ours stand on our own host."""
+    own = target.address.startswith("/")
+    return f"{settings.PUBLIC_URL}{target.address}" if own else target.address
+
+
 def get_link(link_id: int, *, affiliate: Affiliate | None = None) -> Link:
     """A link, with its affiliate; of this affiliate only if one is given.
 

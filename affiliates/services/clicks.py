@@ -49,9 +49,9 @@ _SHEETS_AT_A_TIME = 20
 _REMEMBERED = 50_000
 _WRITTEN = (
     "public_id",
-    "link",
+    "link_id",
     "kind",
-    "first",
+    "first_id",
     "visitor_hash",
     "sub_id",
     "utm",
@@ -299,7 +299,7 @@ def _add(counts: Mapping[tuple[int, date, str], int]) -> None:
     if not counts:
         return
     keys = sorted(counts)
-    insert_missing_rows(ReachDay, ("link", "day", "kind", "count"), [(*key, 0) for key in keys])
+    insert_missing_rows(ReachDay, ("link_id", "day", "kind", "count"), [(*key, 0) for key in keys])
     days = ReachDay.objects.filter(
         link_id__in={key[0] for key in keys}, day__in={key[1] for key in keys}
     )

@@ -22,6 +22,7 @@ from affiliates.selectors.reach import (
     active_targets,
     find_open_link,
     first_codes,
+    whole_address,
 )
 
 MOST_LINKS = 200
@@ -130,7 +131,7 @@ def _place(page: str) -> tuple[Target, str]:
     except BentAddressError as error:
         raise InvalidAddressError(field="page", problem=str(error)) from error
     if found is None:
-        raise TargetNotAllowedError(allowed=", ".join(targets) or "-")
+        raise TargetNotAllowedError(allowed=", ".join(map(whole_address, targets.values())))
     return targets[found[0]], found[1]
 
 

@@ -23,6 +23,7 @@ from affiliates.selectors import (
     get_link,
     links_of,
     short_address,
+    whole_address,
 )
 from affiliates.services import count_share, create_link, open_first_links, set_links_active
 from customers.models import Customer
@@ -77,7 +78,7 @@ def links(request: HttpRequest, customer: Customer) -> HttpResponse:
         if first and person.may_earn
         else [],
         "first": first,
-        "targets": active_targets(),
+        "targets": [(target.name, whole_address(target)) for target in active_targets()],
         "form": form,
     }
     return render(request, "affiliates/links.html", context, status=status)
