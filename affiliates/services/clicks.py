@@ -160,7 +160,10 @@ def _as_line(visit: Visit) -> str:
 
 
 def _from_line(line: str) -> Visit:
-    given: dict[str, Any] = json.loads(line)
+    # A newer version of this program may have written more than this one knows of.
+    given: dict[str, Any] = {
+        name: value for name, value in json.loads(line).items() if name in Visit.__slots__
+    }
     given["visitor"] = Visitor(given["visitor"])
     given["clicked_at"] = datetime.fromisoformat(given["clicked_at"])
     return Visit(**given)
@@ -214,7 +217,7 @@ def record_visits(*, visits: Sequence[Visit], now: datetime | None = None) -> di
         .filter(pk__in={visit.link_id for visit in visits})
         .order_by("pk")
     )
-    link_ids = {link.pk for link in links}
+    link_ids = set(links.values_list("pk", flat=True))
     # Read under the lock of the links, so nobody else writes the same.
     known = set(
         Click.objects.filter(public_id__in=[visit.public_id for visit in visits]).values_list(

@@ -11,6 +11,7 @@ from unittest import mock
 
 import pytest
 import time_machine
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -197,6 +198,29 @@ def test_noted_visits_are_counted_by_the_task() -> None:
     drain_clicks()
     assert counts(link) == {"person": 3, "bot": 1}
     assert Click.objects.count() == 4 and drain_journal().files == 0
+
+
+@pytest.mark.django_db
+def test_a_line_of_a_newer_version_is_read_all_the_same(settings: Any) -> None:
+    link = make_link()
+    note_visit(make_visit(link, "a", at=datetime.now(UTC)))
+    seal_journal()
+    with claimed_sheets(settings.CLICK_JOURNAL, limit=1) as sheets:
+        (line,) = sheets[0].lines
+    journal = ClickJournal(settings.CLICK_JOURNAL)
+    journal.append(line.replace("{", '{"surprise":1,', 1))
+    journal.seal()
+    assert drain() == 1 and counts(link) == {"person": 1}
+
+
+@pytest.mark.django_db
+def test_the_command_does_what_the_task_does(capsys: pytest.CaptureFixture[str]) -> None:
+    link = make_link()
+    note_visit(make_visit(link, "a", at=datetime.now(UTC)))
+    seal_journal()
+    call_command("drain_clicks")
+    assert "1 visits from 1 files" in capsys.readouterr().out
+    assert counts(link) == {"person": 1}
 
 
 @pytest.mark.django_db

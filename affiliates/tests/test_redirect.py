@@ -319,6 +319,33 @@ def test_what_changed_elsewhere_is_known_within_seconds() -> None:
     assert open_links.LIFE_S <= 5
 
 
+@pytest.mark.security
+def test_a_visitor_cannot_pretend_to_be_many(settings: Any) -> None:
+    link = make_link()
+    for number in range(5):
+        visit(link, x_forwarded_for=f"203.0.113.{number}")
+    settings.TRUSTED_PROXIES = 1
+    for number in range(5):
+        visit(link, x_forwarded_for=f"203.0.113.{number}, 198.51.100.7")
+    drain()
+    assert counts(link) == {"person": 2, "repeat": 8}
+
+
+def test_one_ipv6_subscriber_is_one_visitor(settings: Any) -> None:
+    settings.TRUSTED_PROXIES = 1
+    link = make_link()
+    for address in ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1"):
+        visit(link, x_forwarded_for=address)
+    drain()
+    assert counts(link) == {"person": 2, "repeat": 1}
+
+
+@pytest.mark.security
+def test_the_host_that_is_claimed_stands_nowhere() -> None:
+    text = visit(make_link(), agent=WHATSAPP, x_forwarded_host="evil.example").content.decode()
+    assert "evil.example" not in text
+
+
 def test_headers_are_read_in_any_spelling() -> None:
     assert recognise("GET", {"user-agent": PHONE}) is Visitor.PERSON
     assert recognise("HEAD", {"user-agent": WHATSAPP}) is Visitor.HEAD
