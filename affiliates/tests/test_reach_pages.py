@@ -1,4 +1,4 @@
-"""The links as affiliates, staff and integrators see them."""
+"""The links as affiliates and staff see them."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -9,7 +9,6 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from rest_framework.test import APIClient
 
 from affiliates.errors import (
     InvalidAddressError,
@@ -23,13 +22,9 @@ from affiliates.tests.factories import make_customer, make_enrolment, make_plan
 from affiliates.tests.reach import PHONE, WHATSAPP, counts, drain, make_link, make_target, visit
 from affiliates.tests.test_portal import signed_in
 from loyalty_site.staff.models import User
-from loyalty_site.staff.roles import Role
-from loyalty_site.staff.tests.factories import make_client, make_user
 
 pytestmark = pytest.mark.django_db
 PAGE = "/affiliate/links/"
-LINKS = "/api/v1/affiliates/links/"
-TRACK = "/api/v1/affiliates/track/click/"
 
 
 @pytest.fixture
@@ -46,11 +41,6 @@ def asha(client: Client) -> Client:
 def staff(owner: User, client: Client) -> Client:
     client.force_login(owner)
     return client
-
-
-@pytest.fixture
-def till() -> APIClient:
-    return make_client(user=make_user(roles=[Role.INTEGRATOR]))
 
 
 # --- services -----------------------------------------------------------------------------------
@@ -223,103 +213,6 @@ def test_the_page_takes_the_same_number_of_queries_for_one_link_and_many(
         create_link(enrolment=Enrolment.objects.get(), page=f"page/{number}")
     with django_assert_num_queries(len(for_one)):
         assert len(asha.get(PAGE).context["links"]) == 13
-
-
-# --- the API ------------------------------------------------------------------------------------
-
-
-def click(till: APIClient, link: Link, /, *, agent: str = PHONE, **body: Any) -> Any:
-    body = {"address": "203.0.113.9", "user_agent": agent, **body}
-    body.setdefault("link", link.code)
-    return till.post(TRACK, body, format="json")
-
-
-def test_a_click_of_the_shops_server_gets_an_id_that_repeats_within_the_hour(
-    till: APIClient,
-) -> None:
-    link = make_link()
-    first = click(
-        till, link, url="https://shop.example/?sub=a&gclid=1", referrer="https://b.example/"
-    )
-    assert first.status_code == 201
-    assert first.json() | {"click_id": ""} == {
-        "click_id": "",
-        "visitor": "person",
-        "is_repeat": False,
-    }
-    again = click(till, link).json()
-    assert again == {**first.json(), "is_repeat": True}
-    row = Click.objects.get(public_id=first.json()["click_id"])
-    assert (row.sub_id, row.paid_parameters, row.referrer_host) == ("a", ["gclid"], "b.example")
-    assert counts(link) == {"person": 1, "repeat": 1}
-
-
-def test_a_robot_on_the_shops_server_gets_no_id(till: APIClient) -> None:
-    link = make_link()
-    answer = click(till, link, agent="Googlebot/2.1").json()
-    assert answer == {"click_id": "", "visitor": "bot", "is_repeat": False}
-    assert counts(link) == {"bot": 1}
-
-
-def test_the_same_key_records_one_click(till: APIClient) -> None:
-    link = make_link()
-    body = {"link": link.code, "address": "2001:db8::1", "user_agent": PHONE}
-    answers = [
-        till.post(TRACK, body, format="json", HTTP_IDEMPOTENCY_KEY="click-1") for _ in range(2)
-    ]
-    assert answers[0].json() == answers[1].json() and Click.objects.count() == 1
-
-
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        ({"link": "nobody"}, 404),
-        ({"address": "not an address"}, 400),
-        ({"address": "203.0.113.9, 10.0.0.1"}, 400),
-        ({"clicked_at": "2020-01-01T00:00:00Z"}, 400),
-        ({"clicked_at": "2999-01-01T00:00:00Z"}, 400),
-        ({"user_agent": None}, 400),
-        ({"user_agent": "a\x00b"}, 400),
-        ({"surprise": 1}, 400),
-    ],
-)
-def test_refuses_bad_clicks_and_records_nothing(
-    till: APIClient, body: dict[str, Any], status: int
-) -> None:
-    assert click(till, make_link(), **body).status_code == status
-    assert not Click.objects.exists()
-
-
-def test_links_are_listed_with_their_counts_and_made(till: APIClient) -> None:
-    link = make_link()
-    make_link(make_enrolment(code="RAVI5"))
-    click(till, link)
-    affiliate_id = link.enrolment.affiliate_id
-    rows = till.get(f"{LINKS}?affiliate_id={affiliate_id}").json()["results"]
-    assert [row["code"] for row in rows] == [link.code, "asha10"]
-    assert (rows[0]["clicks"], rows[0]["bots"], rows[0]["affiliate_id"]) == (1, 0, affiliate_id)
-    assert rows[0]["address"] == f"http://localhost:8000/r/{link.code}"
-    body = {"enrolment_id": link.enrolment_id, "page": "https://shop.example/men", "label": "App"}
-    made = till.post(LINKS, body, format="json")
-    assert made.status_code == 201
-    assert (made.json()["path"], made.json()["label"], made.json()["clicks"]) == ("men", "App", 0)
-    refused = till.post(LINKS, {**body, "page": "https://evil.example"}, format="json")
-    assert (refused.status_code, refused.json()["code"]) == (409, "target_not_allowed")
-    assert till.get(f"{LINKS}?colour=red").status_code == 400
-
-
-@pytest.mark.performance
-def test_the_list_takes_the_same_number_of_queries_for_one_and_many(
-    till: APIClient, django_assert_num_queries: Any
-) -> None:
-    make_link()
-    till.get(LINKS)
-    with CaptureQueriesContext(connection) as for_one:
-        till.get(LINKS)
-    for number in range(6):
-        make_link(make_enrolment(code=f"CODE{number}"))
-    with django_assert_num_queries(len(for_one)):
-        till.get(LINKS)
 
 
 # --- the back office ----------------------------------------------------------------------------
