@@ -12,6 +12,11 @@ APPEND_ONLY = (
     "affiliates_withholdingrate",
 )
 
+SCHEDULES: dict[str, tuple[str, float]] = {
+    "Affiliates: count clicks": ("affiliates.tasks.drain_clicks", 5),
+    "Affiliates: forget old clicks": ("affiliates.tasks.prune_old_clicks", 86_400),
+}
+
 
 class AffiliatesConfig(AppConfig):
     """People who bring customers, what they are promised, and what they have earned."""

@@ -23,6 +23,11 @@ class CodeTakenError(DomainError):
     message = "The code {text} is already in use."
 
 
+class InvalidAddressError(InvalidInputError):
+    code = "invalid_address"
+    message = "{problem}"
+
+
 class InvalidCodeError(InvalidInputError):
     code = "invalid_code"
     message = "A code has 3 to 40 letters, digits, “-” or “_”."
@@ -33,6 +38,26 @@ class InvalidTermsError(InvalidInputError):
     message = "{problem}"
 
 
+class LinkNotFoundError(NotFoundError):
+    code = "link_not_found"
+    message = "There is no such link."
+
+
+class LinkRefusedError(DomainError):
+    code = "link_refused"
+    message = "{affiliate} cannot have new links at present."
+
+
 class PlanNotPublishedError(DomainError):
     code = "plan_not_published"
     message = "The plan “{plan}” has no published version yet."
+
+
+class TargetNotAllowedError(DomainError):
+    code = "target_not_allowed"
+    message = "Links may not lead there. They may lead to: {allowed}."
+
+
+class TooManyLinksError(DomainError):
+    code = "too_many_links"
+    message = "An affiliate has at most {most} links on a plan."

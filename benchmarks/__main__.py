@@ -5,7 +5,17 @@ import os
 import subprocess
 import sys
 
-NAMES = ("ledger", "sqlite", "http", "api_repeats", "histories", "returns", "sync", "periodic")
+NAMES = (
+    "ledger",
+    "sqlite",
+    "http",
+    "api_repeats",
+    "histories",
+    "returns",
+    "sync",
+    "periodic",
+    "redirect",
+)
 _ONLY_SQLITE = {"sqlite"}
 _ONLY_POSTGRESQL = {"ledger"}
 

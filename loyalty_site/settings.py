@@ -242,6 +242,7 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = not PRODUCTION
 MEDIA_ROOT = VAR_DIR / "media"
+CLICK_JOURNAL = VAR_DIR / "clicks"
 
 # --- Sign-in and sessions ---------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = [

@@ -208,6 +208,53 @@ BUGS = (
         test=f"{TESTS}/test_rule_races.py::test_a_customers_limit_is_never_exceeded_by_many_tills",
         needs_postgresql=True,
     ),
+    Bug(
+        name="clicks: a journal that is read twice is counted twice",
+        file="affiliates/services/clicks.py",
+        right="    known = set(\n",
+        wrong="    known = set() and set(\n",
+        test="affiliates/tests/test_click_journal.py::"
+        "test_a_crash_between_insert_and_removal_doubles_nothing",
+    ),
+    Bug(
+        name="clicks: links are not locked while their clicks are counted",
+        file="affiliates/services/clicks.py",
+        right="        Link.objects.select_for_update(no_key=True)\n        .filter(",
+        wrong="        Link.objects.filter(",
+        test="affiliates/tests/test_click_journal.py::test_drains_at_once_count_each_visitor_once",
+        needs_postgresql=True,
+    ),
+    Bug(
+        name="clicks: a file is taken away while its process writes",
+        file="affiliates/gateways.py",
+        right="    if _locks(file, fcntl.LOCK_EX):",
+        wrong="    if file:",
+        test="affiliates/tests/test_click_journal.py::"
+        "test_a_file_is_read_only_when_its_writer_has_closed_it",
+    ),
+    Bug(
+        name="clicks: a writer goes on with a file that was taken away",
+        file="affiliates/gateways.py",
+        right="            if _locks(file, fcntl.LOCK_SH):",
+        wrong="            if file:",
+        test="affiliates/tests/test_click_journal.py::"
+        "test_a_reader_between_creation_and_lock_costs_nothing",
+    ),
+    Bug(
+        name="clicks: the answer goes out before the click is written down",
+        file="affiliates/services/clicks.py",
+        right="    is_kept = _into_journal(visit) or _into_database(visit)",
+        wrong="    is_kept = True",
+        test="affiliates/tests/test_redirect.py::test_what_is_kept_of_a_click_names_nobody",
+    ),
+    Bug(
+        name="clicks: a host that begins like an allowed one is allowed",
+        file="affiliates/engine/addresses.py",
+        right='whole.startswith(f"{base}/")',
+        wrong="whole.startswith(base)",
+        test="affiliates/tests/test_reach_pages.py::"
+        "test_other_pages_are_refused_and_no_link_is_made",
+    ),
 )
 
 

@@ -1,5 +1,14 @@
 """Who brought a bill, and what that pays: pure decisions that say why."""
 
+from affiliates.engine.addresses import (
+    BentAddressError,
+    host_of,
+    join_address,
+    normal_path,
+    normal_target,
+    split_address,
+    with_parameters,
+)
 from affiliates.engine.attribution import (
     LADDER,
     Attribution,
@@ -12,6 +21,19 @@ from affiliates.engine.attribution import (
     attribute,
     normal_code,
 )
+from affiliates.engine.clicks import (
+    CLICK_COOKIE,
+    CLICK_PARAMETER,
+    REPEAT_WINDOW,
+    Counted,
+    Visit,
+    Visitor,
+    find_repeats,
+    in_order,
+    kept_parameters,
+    recognise,
+    referrer_host,
+)
 from affiliates.engine.commissions import (
     MINOR_UNIT,
     Commission,
@@ -22,20 +44,38 @@ from affiliates.engine.commissions import (
 )
 
 __all__ = [
+    "CLICK_COOKIE",
+    "CLICK_PARAMETER",
     "LADDER",
     "MINOR_UNIT",
+    "REPEAT_WINDOW",
     "Attribution",
+    "BentAddressError",
     "Bill",
     "Candidate",
     "Commission",
+    "Counted",
     "Kind",
     "Party",
     "Reason",
     "Rung",
     "Terms",
     "Verdict",
+    "Visit",
+    "Visitor",
     "attribute",
     "commission",
     "correction",
+    "find_repeats",
+    "host_of",
+    "in_order",
+    "join_address",
+    "kept_parameters",
     "normal_code",
+    "normal_path",
+    "normal_target",
+    "recognise",
+    "referrer_host",
+    "split_address",
+    "with_parameters",
 ]

@@ -1,4 +1,4 @@
-"""What staff fill in; the services decide."""
+"""What staff and affiliates fill in; the services decide."""
 
 from affiliates.forms.people import (
     AffiliateForm,
@@ -6,8 +6,14 @@ from affiliates.forms.people import (
 from affiliates.forms.plans import (
     PlanForm,
 )
+from affiliates.forms.reach import (
+    LinkForm,
+    NewLinkForm,
+)
 
 __all__ = [
     "AffiliateForm",
+    "LinkForm",
+    "NewLinkForm",
     "PlanForm",
 ]

@@ -16,6 +16,7 @@ from affiliates.errors import (
     PlanNotPublishedError,
 )
 from affiliates.models import Affiliate, Code, Enrolment, Plan
+from affiliates.services.reach import open_first_links
 from customers.models import Customer
 from loyalty_site.common.phones import parse_phone
 from loyalty_site.staff.models import User
@@ -81,7 +82,7 @@ def enrol_affiliate(
     code: str,
     valid_from: datetime | None = None,
 ) -> Enrolment:
-    """Put an affiliate on a plan with a first code; pins the plan's present hold days.
+    """Put an affiliate on a plan with a first code and link; pins the plan's present hold days.
 
     Raises:
         AlreadyEnrolledError: the affiliate is on this plan.
@@ -97,6 +98,7 @@ def enrol_affiliate(
         raise PlanNotPublishedError(plan=plan)
     enrolment = Enrolment.objects.create(affiliate=locked, plan=plan, hold_days=version.hold_days)
     add_code(enrolment=enrolment, text=code, valid_from=valid_from)
+    open_first_links(enrolments=[enrolment])
     return enrolment
 
 

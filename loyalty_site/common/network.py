@@ -24,7 +24,11 @@ def client_address(request: HttpRequest) -> str:
 
 def client_network(request: HttpRequest) -> str:
     """The caller for counting: an IPv4 address, or the /64 that one IPv6 subscriber owns."""
-    address = client_address(request)
+    return network_of(client_address(request))
+
+
+def network_of(address: str) -> str:
+    """An IPv4 address as it is, of an IPv6 address its /64."""
     if ":" not in address:
         return address
     return str(ipaddress.ip_network(f"{address.split('%')[0]}/64", strict=False))

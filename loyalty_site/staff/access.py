@@ -120,6 +120,8 @@ ROUTES: Mapping[str, Mapping[str, str]] = {
     "/api/v1/affiliates/<int:affiliate_id>/commissions/": {
         "GET": "affiliates.view_commissionentry"
     },
+    "/api/v1/affiliates/links/": {"GET": "affiliates.view_link", "POST": "affiliates.add_link"},
+    "/api/v1/affiliates/track/click/": {"POST": "affiliates.add_click"},
     # ERP
     "/api/v1/erp/mappings": {"GET": "erp.view_mappingversion", "POST": "erp.add_mappingversion"},
     "/api/v1/erp/runs": {"GET": "erp.view_syncrun"},
@@ -148,6 +150,12 @@ ROUTES: Mapping[str, Mapping[str, str]] = {
     "/redemptions/<uuid:public_id>/": {"GET": CUSTOMER},
     "/redemptions/<uuid:public_id>/cancel/": {"POST": CUSTOMER},
     "/affiliate/": {"GET": CUSTOMER},
+    "/affiliate/links/": {"GET": CUSTOMER, "POST": CUSTOMER},
+    "/affiliate/links/<int:link_id>/share/": {"GET": CUSTOMER},
+    "/affiliate/links/<int:link_id>/poster/": {"GET": CUSTOMER},
+    "/affiliate/links/<int:link_id>/qr.svg": {"GET": CUSTOMER},
+    "/affiliate/links/<int:link_id>/qr.png": {"GET": CUSTOMER},
+    "/r/<str:code>": {"GET": PUBLIC},
     # Machines
     "/webhooks/whatsapp/": {"GET": SIGNATURE, "POST": SIGNATURE},
     "/livez": {"GET": PUBLIC},

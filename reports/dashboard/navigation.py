@@ -112,6 +112,10 @@ AREAS = (
             Listing("affiliates.commissionentry", _("Commissions")),
             Listing("affiliates.conversion", _("Bills they brought")),
             Listing("affiliates.plan", _("Plans")),
+            Listing("affiliates.link", _("Links")),
+            Listing("affiliates.click", _("Clicks")),
+            Listing("affiliates.creative", _("Texts to share")),
+            Listing("affiliates.target", _("Places links lead to")),
         ),
     ),
     Area(

@@ -1,0 +1,22 @@
+import time
+
+from celery import shared_task
+
+from affiliates import services
+
+_SLICE_S = 60.0
+
+
+@shared_task
+def drain_clicks() -> None:
+    """Bring noted clicks into the database, for at most a slice of time."""
+    until = time.monotonic() + _SLICE_S
+    while services.drain_journal().files and time.monotonic() < until:
+        pass
+
+
+@shared_task
+def prune_old_clicks() -> None:
+    """Remove the rows of old clicks; the counts of their days stay."""
+    while services.prune_clicks():
+        pass
