@@ -4,7 +4,14 @@ from affiliates import views
 from affiliates.api import AffiliatesView, CommissionsView
 from customers import portal
 
-portal.add_urls(path("affiliate/", views.affiliate, name="affiliate"))
+portal.add_urls(
+    path("affiliate/", views.affiliate, name="affiliate"),
+    path("affiliate/apply/", views.apply, name="affiliate-apply"),
+    path("affiliate/apply/<str:code>/", views.apply, name="affiliate-recruit"),
+    path("affiliate/answer/", views.answer, name="affiliate-answer"),
+    path("affiliate/profile/", views.profile, name="affiliate-profile"),
+    path("affiliate/recruits/", views.recruits, name="affiliate-recruits"),
+)
 
 api_urlpatterns: list[URLPattern | URLResolver] = [
     path("affiliates/", AffiliatesView.as_view(), name="affiliates"),

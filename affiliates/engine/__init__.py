@@ -12,6 +12,7 @@ from affiliates.engine.attribution import (
     attribute,
     normal_code,
 )
+from affiliates.engine.charts import Bar, Column, bars, columns, last_days, last_months
 from affiliates.engine.commissions import (
     MINOR_UNIT,
     Commission,
@@ -20,13 +21,17 @@ from affiliates.engine.commissions import (
     commission,
     correction,
 )
+from affiliates.engine.people import FOLLOWS, code_stem, normal_website
 
 __all__ = [
+    "FOLLOWS",
     "LADDER",
     "MINOR_UNIT",
     "Attribution",
+    "Bar",
     "Bill",
     "Candidate",
+    "Column",
     "Commission",
     "Kind",
     "Party",
@@ -35,7 +40,13 @@ __all__ = [
     "Terms",
     "Verdict",
     "attribute",
+    "bars",
+    "code_stem",
+    "columns",
     "commission",
     "correction",
+    "last_days",
+    "last_months",
     "normal_code",
+    "normal_website",
 ]

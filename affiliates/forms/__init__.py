@@ -2,6 +2,14 @@
 
 from affiliates.forms.people import (
     AffiliateForm,
+    ApplicationForm,
+    CodeForm,
+    DecisionForm,
+    EnrolForm,
+    OverridesForm,
+    ProfileForm,
+    RecruiterForm,
+    VisitorForm,
 )
 from affiliates.forms.plans import (
     PlanForm,
@@ -9,5 +17,13 @@ from affiliates.forms.plans import (
 
 __all__ = [
     "AffiliateForm",
+    "ApplicationForm",
+    "CodeForm",
+    "DecisionForm",
+    "EnrolForm",
+    "OverridesForm",
     "PlanForm",
+    "ProfileForm",
+    "RecruiterForm",
+    "VisitorForm",
 ]

@@ -149,7 +149,12 @@ def test_other_terms_become_a_new_version_and_a_new_name_does_not(staff: Client)
 
 def test_only_who_may_decide_suspends(staff: Client) -> None:
     affiliate = make_enrolment().affiliate
-    request = {"action": "suspend", "_selected_action": [affiliate.pk]}
+    request = {
+        "action": "suspend",
+        "_selected_action": [affiliate.pk],
+        "confirmed": "1",
+        "reason": "Sold fakes.",
+    }
     marketer = User.objects.create_user(
         "marketer@example.com", "a long password", name="M", is_staff=True
     )

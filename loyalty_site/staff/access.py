@@ -148,6 +148,11 @@ ROUTES: Mapping[str, Mapping[str, str]] = {
     "/redemptions/<uuid:public_id>/": {"GET": CUSTOMER},
     "/redemptions/<uuid:public_id>/cancel/": {"POST": CUSTOMER},
     "/affiliate/": {"GET": CUSTOMER},
+    "/affiliate/apply/": {"GET": PUBLIC, "POST": PUBLIC},
+    "/affiliate/apply/<str:code>/": {"GET": PUBLIC, "POST": PUBLIC},
+    "/affiliate/answer/": {"POST": CUSTOMER},
+    "/affiliate/profile/": {"GET": CUSTOMER, "POST": CUSTOMER},
+    "/affiliate/recruits/": {"GET": CUSTOMER},
     # Machines
     "/webhooks/whatsapp/": {"GET": SIGNATURE, "POST": SIGNATURE},
     "/livez": {"GET": PUBLIC},
