@@ -1,7 +1,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from affiliates import views
-from affiliates.api import AffiliatesView, CommissionsView
+from affiliates.api import AffiliatesView, AffiliateView, CommissionsView, DecideView
 from customers import portal
 
 portal.add_urls(
@@ -15,6 +15,8 @@ portal.add_urls(
 
 api_urlpatterns: list[URLPattern | URLResolver] = [
     path("affiliates/", AffiliatesView.as_view(), name="affiliates"),
+    path("affiliates/<int:affiliate_id>/", AffiliateView.as_view(), name="affiliate"),
+    path("affiliates/<int:affiliate_id>/decide/", DecideView.as_view(), name="affiliate-decide"),
     path(
         "affiliates/<int:affiliate_id>/commissions/",
         CommissionsView.as_view(),

@@ -1,5 +1,5 @@
 """Affiliates and their commissions, for integrators."""
 
-from affiliates.api.people import AffiliatesView, CommissionsView
+from affiliates.api.people import AffiliatesView, AffiliateView, CommissionsView, DecideView
 
-__all__ = ["AffiliatesView", "CommissionsView"]
+__all__ = ["AffiliateView", "AffiliatesView", "CommissionsView", "DecideView"]

@@ -1,5 +1,12 @@
 """Reads over affiliates, their earnings, and the reasons of both."""
 
+from affiliates.selectors.applications import (
+    affiliate_counts,
+    application_policy,
+    find_recruiter,
+    is_recruited_by,
+    recruits_of,
+)
 from affiliates.selectors.conversions import (
     CandidateView,
     CommissionView,
@@ -12,21 +19,16 @@ from affiliates.selectors.figures import (
     AffiliateFigures,
     figures_by_day,
     funnel,
+    program_zone,
     recent_figures,
-    shop_zone,
     summed,
 )
 from affiliates.selectors.people import (
     Earnings,
     active_codes,
-    affiliate_counts,
-    application_policy,
     earnings_of,
     find_affiliate,
-    find_recruiter,
     get_affiliate,
-    is_recruited_by,
-    recruits_of,
     with_earnings,
 )
 
@@ -49,9 +51,9 @@ __all__ = [
     "funnel",
     "get_affiliate",
     "is_recruited_by",
+    "program_zone",
     "recent_figures",
     "recruits_of",
-    "shop_zone",
     "summed",
     "with_earnings",
 ]

@@ -63,7 +63,7 @@ class AffiliateFigures:
 DayFigures = dict[tuple[date, int], AffiliateFigures]
 
 
-def shop_zone() -> str:
+def program_zone() -> str:
     """The zone whose calendar counts where no store is concerned."""
     zone = Program.objects.order_by("pk").values_list("zone", flat=True).first()
     return zone or settings.TIME_ZONE
@@ -132,14 +132,14 @@ def figures_by_day(
 def funnel(*, first: date, last: date, affiliate: Affiliate) -> AffiliateFigures:
     """An affiliate's figures from one day to another, both included; six queries."""
     by_day = figures_by_day(
-        days=[(first, last + timedelta(days=1))], zone=shop_zone(), affiliate=affiliate
+        days=[(first, last + timedelta(days=1))], zone=program_zone(), affiliate=affiliate
     )
     return summed(by_day.values())
 
 
 def recent_figures(affiliate: Affiliate) -> tuple[AffiliateFigures, AffiliateFigures]:
     """An affiliate's last thirty days, and the last 365; six queries."""
-    zone = shop_zone()
+    zone = program_zone()
     after = timezone.localdate(timezone=ZoneInfo(zone)) + timedelta(days=1)
     by_day = figures_by_day(
         days=[(after - timedelta(days=365), after)], zone=zone, affiliate=affiliate
@@ -176,4 +176,5 @@ def _grouped(
 ) -> QuerySet[Any]:
     if affiliate is not None:
         rows = rows.filter(**{whose: affiliate})
-    return rows.order_by().annotate(on=day, whose=F(whose)).values("on", "whose")
+    grouped: QuerySet[Any] = rows.order_by().annotate(on=day, whose=F(whose))
+    return grouped.values("on", "whose")

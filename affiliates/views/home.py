@@ -19,7 +19,7 @@ from affiliates.selectors import (
     earnings_of,
     figures_by_day,
     find_affiliate,
-    shop_zone,
+    program_zone,
     summed,
 )
 from customers.models import Customer
@@ -59,7 +59,7 @@ def affiliate(request: HttpRequest, customer: Customer) -> HttpResponse:
 
 def _progress(person: Affiliate, *, is_year: bool) -> dict[str, Any]:
     """From shares to commission: the sums of the period and a column for each day or month."""
-    zone = shop_zone()
+    zone = program_zone()
     today = timezone.localdate(timezone=ZoneInfo(zone))
     starts = last_months(today, _MONTHS) if is_year else last_days(today, _DAYS)
     by_day = figures_by_day(

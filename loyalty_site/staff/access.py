@@ -116,7 +116,12 @@ ROUTES: Mapping[str, Mapping[str, str]] = {
     },
     "/api/v1/loyalty/referral-codes/": {"POST": "loyalty.add_referral"},
     # Affiliates
-    "/api/v1/affiliates/": {"GET": "affiliates.view_affiliate"},
+    "/api/v1/affiliates/": {
+        "GET": "affiliates.view_affiliate",
+        "POST": "affiliates.add_affiliate",
+    },
+    "/api/v1/affiliates/<int:affiliate_id>/": {"GET": "affiliates.view_affiliate"},
+    "/api/v1/affiliates/<int:affiliate_id>/decide/": {"POST": "affiliates.decide_affiliate"},
     "/api/v1/affiliates/<int:affiliate_id>/commissions/": {
         "GET": "affiliates.view_commissionentry"
     },

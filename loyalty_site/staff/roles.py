@@ -148,6 +148,7 @@ ROLES: Mapping[Role, tuple[str, ...]] = {
         "loyalty.change_household",
         "loyalty.cancel_redemption",
         "affiliates.view_*",
+        "affiliates.add_affiliate",
         "erp.view_*",
         "erp.add_mapping*",
     ),

@@ -35,11 +35,12 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """What belongs together for the people who work with it."""
+    """What belongs together for the people who work with it; `board` names its figures."""
 
     title: str | Promise
     icon: str
     listings: tuple[Listing, ...]
+    board: str = ""
 
     def open_listings(self, request: HttpRequest) -> list[Listing]:
         """Those of its lists that exist and that this user may see."""
@@ -112,7 +113,10 @@ AREAS = (
             Listing("affiliates.commissionentry", _("Commissions")),
             Listing("affiliates.conversion", _("Bills they brought")),
             Listing("affiliates.plan", _("Plans")),
+            Listing("affiliates.enrolment", _("Who is on which")),
+            Listing("affiliates.applicationpolicy", _("Applications")),
         ),
+        board="affiliates",
     ),
     Area(
         _("Messages"),
@@ -187,11 +191,20 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def tabs(request: HttpRequest) -> list[dict[str, Any]]:
-    """The lists of an area, side by side above each of them."""
+    """The lists of an area, side by side above each of them, and its figures if it has a board."""
+    home = reverse("admin:index")
+    may_see_figures = request.user.has_perm("reports.view_dashboard")
     return [
         {
             "models": [one.model for one in listings],
-            "items": [{"title": one.title, "link": one.link} for one in listings],
+            "items": [
+                *({"title": one.title, "link": one.link} for one in listings),
+                *(
+                    [{"title": _("Figures"), "link": f"{home}?board={area.board}"}]
+                    if area.board and may_see_figures
+                    else []
+                ),
+            ],
         }
         for area in AREAS
         if len(listings := area.open_listings(request)) > 1
