@@ -10,7 +10,7 @@ from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.db.models import Model
 from django.forms import BaseForm
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import NoReverseMatch, reverse
 from django.utils.formats import date_format
@@ -47,6 +47,11 @@ def link(url: str, text: str) -> SafeString:
     return format_html(
         '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', url, text
     )
+
+
+def posted(request: HttpRequest) -> QueryDict | None:
+    """What a form was sent with; None before it was."""
+    return request.POST if request.method == "POST" else None
 
 
 def form_page(

@@ -11,7 +11,7 @@ from django.urls import reverse
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
 
-from affiliates.admin.base import ReadOnly, form_page
+from affiliates.admin.base import ReadOnly, form_page, posted
 from affiliates.forms import CodeForm, OverridesForm
 from affiliates.models import Code, Enrolment
 from affiliates.services import add_code, change_overrides, end_enrolment
@@ -50,13 +50,13 @@ class EnrolmentAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
     @action(description="Add a code", permissions=["manage"])
     def add_code_here(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """A further code."""
-        return self._change(request, object_id, CodeForm(request.POST or None), "Add a code", _code)
+        return self._change(request, object_id, CodeForm(posted(request)), "Add a code", _code)
 
     @action(description="Change what differs", permissions=["manage"])
     def change_terms(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Terms of this affiliate alone."""
         enrolment = get_object_or_404(Enrolment, pk=object_id)
-        form = OverridesForm(request.POST or None, initial={"overrides": enrolment.overrides})
+        form = OverridesForm(posted(request), initial={"overrides": enrolment.overrides})
         return self._change(request, object_id, form, "What differs from the plan", _override)
 
     @action(description="End", permissions=["manage"])
@@ -65,7 +65,7 @@ class EnrolmentAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
         return self._change(
             request,
             object_id,
-            Form(request.POST or None),
+            Form(posted(request)),
             "End",
             _end,
             intro="Bills that arrive from now on earn nothing by this plan. What was earned stays.",

@@ -11,7 +11,15 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
-from affiliates.admin.base import ReadOnly, RefusalsShown, form_page, link, link_to_rows, money_text
+from affiliates.admin.base import (
+    ReadOnly,
+    RefusalsShown,
+    form_page,
+    link,
+    link_to_rows,
+    money_text,
+    posted,
+)
 from affiliates.errors import RecruiterUnknownError
 from affiliates.forms import AffiliateForm, DecisionForm, EnrolForm, RecruiterForm
 from affiliates.models import (
@@ -303,14 +311,14 @@ class AffiliateAdmin(RefusalsShown, ModelAdmin):  # type: ignore[misc]
     def enrol_this(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """A further plan."""
         return self._change(
-            request, object_id, EnrolForm(request.POST or None), "Put {} on a plan", _enrol
+            request, object_id, EnrolForm(posted(request)), "Put {} on a plan", _enrol
         )
 
     @action(description="Recruited by …", permissions=["decide"])
     def set_recruiter_of_this(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Who brought this affiliate."""
         return self._change(
-            request, object_id, RecruiterForm(request.POST or None), "Who recruited {}?", _recruit
+            request, object_id, RecruiterForm(posted(request)), "Who recruited {}?", _recruit
         )
 
     def _change(
