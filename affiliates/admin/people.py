@@ -20,6 +20,7 @@ from affiliates.admin.base import (
     money_text,
     posted,
 )
+from affiliates.engine import FOLLOWS
 from affiliates.errors import RecruiterUnknownError
 from affiliates.forms import AffiliateForm, DecisionForm, EnrolForm, RecruiterForm
 from affiliates.models import (
@@ -110,7 +111,13 @@ class AffiliateAdmin(RefusalsShown, ModelAdmin):  # type: ignore[misc]
     show_full_result_count = False
     autocomplete_fields = ["customer"]
     actions = ["approve", "reject", "suspend"]
-    actions_detail = ["enrol_this", "set_recruiter_of_this"]
+    actions_detail = [
+        "approve_this",
+        "reject_this",
+        "suspend_this",
+        "enrol_this",
+        "set_recruiter_of_this",
+    ]
     add_fieldsets: ClassVar = [
         (None, {"fields": ["name", "customer", "phone", "email"]}),
         ("Plan", {"fields": ["plan", "code", "is_invitation"]}),
@@ -284,7 +291,7 @@ class AffiliateAdmin(RefusalsShown, ModelAdmin):  # type: ignore[misc]
                 form=form,
                 button=button,
                 rows=rows,
-                action=request.POST["action"],
+                action=request.POST.get("action", ""),
             )
         try:
             decisions = decide_affiliates(
@@ -296,14 +303,59 @@ class AffiliateAdmin(RefusalsShown, ModelAdmin):  # type: ignore[misc]
         except DomainError as error:
             self.message_user(request, str(error), messages.ERROR)
             return None
+        done = 0
         for decision in decisions:
-            if decision.refusal is not None:
-                self.message_user(
-                    request, f"{decision.affiliate}: {decision.refusal}", messages.ERROR
-                )
-        if done := sum(decision.refusal is None for decision in decisions):
-            self.message_user(request, f"{done} affiliates are now {state.label.lower()}.")
+            if decision.refusal is None:
+                done += 1
+            else:
+                text = f"{decision.affiliate}: {decision.refusal}"
+                self.message_user(request, text, messages.ERROR)
+        if done:
+            whom = str(rows[0]) if len(rows) == 1 else f"{done} of {len(rows)}"
+            self.message_user(request, f"{state.label}: {whom}.")
         return None
+
+    @action(description="Approve", permissions=["approve"])
+    def approve_this(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Let them earn."""
+        return self._decide_one(request, object_id, Affiliate.State.APPROVED, "Approve")
+
+    @action(description="Reject", permissions=["reject"])
+    def reject_this(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Turn an application down."""
+        return self._decide_one(request, object_id, Affiliate.State.REJECTED, "Reject")
+
+    @action(description="Suspend", permissions=["suspend"])
+    def suspend_this(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """New bills earn nothing."""
+        return self._decide_one(request, object_id, Affiliate.State.SUSPENDED, "Suspend")
+
+    def _decide_one(
+        self, request: HttpRequest, object_id: int, state: Affiliate.State, button: str
+    ) -> HttpResponse:
+        if not self.has_decide_permission(request):
+            raise PermissionDenied
+        shown = self._decide(request, Affiliate.objects.filter(pk=object_id), state, button)
+        url = reverse("admin:affiliates_affiliate_change", args=[object_id])
+        return shown or HttpResponseRedirect(url)
+
+    def has_approve_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whether the button is of use here."""
+        return self._may_become(request, object_id, Affiliate.State.APPROVED)
+
+    def has_reject_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whether the button is of use here."""
+        return self._may_become(request, object_id, Affiliate.State.REJECTED)
+
+    def has_suspend_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whether the button is of use here."""
+        return self._may_become(request, object_id, Affiliate.State.SUSPENDED)
+
+    def _may_become(self, request: HttpRequest, object_id: Any, state: Affiliate.State) -> bool:
+        return (
+            self.has_decide_permission(request)
+            and Affiliate.objects.filter(pk=object_id, state__in=FOLLOWS[state]).exists()
+        )
 
     # --- one affiliate --------------------------------------------------------------------------
 

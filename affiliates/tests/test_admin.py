@@ -220,7 +220,7 @@ def test_a_decision_is_shown_before_it_is_made_and_answers_for_each(staff: Clien
     assert "Approve 2 affiliates" in text and "Asha Rao" in text
     assert Affiliate.objects.get(pk=asha.pk).state == "applied"
     text = decide(staff, "approve", asha, ravi, confirmed="1")
-    assert "1 affiliates are now approved." in text
+    assert "Approved: 1 of 2." in text
     assert "Ravi: Ravi is approved; that cannot become approved." in text
     assert Affiliate.objects.get(pk=asha.pk).enrolments.get().codes.get().text == "ASHA"
 
@@ -252,6 +252,18 @@ def act(staff: Client, name: str, pk: int, **given: Any) -> str:
     url = page(name, pk)
     assert staff.get(url).status_code == 200
     return staff.post(url, given, follow=True).content.decode()
+
+
+def test_an_affiliates_page_offers_what_may_follow(staff: Client) -> None:
+    make_plan()
+    asha = Affiliate.objects.create(name="Asha Rao")
+    shown = staff.get(page("affiliate_change", asha.pk)).content.decode()
+    assert page("affiliate_approve_this", asha.pk) in shown
+    assert page("affiliate_suspend_this", asha.pk) not in shown
+    given = {"plan": Plan.objects.get().pk, "confirmed": "1"}
+    text = act(staff, "affiliate_approve_this", asha.pk, **given)
+    assert "Approved: Asha Rao." in text
+    assert page("affiliate_suspend_this", asha.pk) in text
 
 
 def test_plans_codes_and_terms_are_changed_by_buttons(staff: Client) -> None:
@@ -293,6 +305,7 @@ def test_buttons_are_for_those_who_may_decide(staff: Client) -> None:
     looking = Client()
     looking.force_login(marketer)
     for name, pk in (
+        ("affiliate_suspend_this", enrolment.affiliate.pk),
         ("affiliate_enrol_this", enrolment.affiliate.pk),
         ("affiliate_set_recruiter_of_this", enrolment.affiliate.pk),
         ("enrolment_add_code_here", enrolment.pk),
@@ -302,3 +315,4 @@ def test_buttons_are_for_those_who_may_decide(staff: Client) -> None:
         assert looking.post(page(name, pk), {"code": "NEW123"}).status_code == 403, name
     enrolment.refresh_from_db()
     assert enrolment.state == "active" and enrolment.codes.count() == 1
+    assert enrolment.affiliate.state == "approved"

@@ -117,7 +117,7 @@ def test_columns_sum_days_into_months_and_leave_losses_without_height() -> None:
     }
     january, february = columns(amounts, [date(2026, 1, 1), date(2026, 2, 1)])
     assert (january.amount, january.height) == (Decimal(100), 100)
-    assert (february.amount, february.height, february.left) == (Decimal(-10), 0, 50)
+    assert (february.amount, february.height, february.left) == (Decimal(-10), 0, Decimal(50))
 
 
 def test_days_and_months_end_with_today() -> None:

@@ -50,7 +50,7 @@ def affiliate(request: HttpRequest, customer: Customer) -> HttpResponse:
         "earnings": earnings_of(person),
         "commissions": [describe_commission(entry) for entry in page[:_PAGE]],
         "next_before": page[_PAGE - 1].pk if len(page) > _PAGE else None,
-        "is_first_page": not before,
+        "shows_figures": not before and (person.state != Affiliate.State.APPLIED or page),
         "terms": application_policy().terms,
         **_progress(person, is_year=request.GET.get("period") == "year"),
     }

@@ -35,12 +35,11 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """What belongs together for the people who work with it; `board` names its figures."""
+    """What belongs together for the people who work with it."""
 
     title: str | Promise
     icon: str
     listings: tuple[Listing, ...]
-    board: str = ""
 
     def open_listings(self, request: HttpRequest) -> list[Listing]:
         """Those of its lists that exist and that this user may see."""
@@ -116,7 +115,6 @@ AREAS = (
             Listing("affiliates.enrolment", _("Who is on which")),
             Listing("affiliates.applicationpolicy", _("Applications")),
         ),
-        board="affiliates",
     ),
     Area(
         _("Messages"),
@@ -191,20 +189,11 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def tabs(request: HttpRequest) -> list[dict[str, Any]]:
-    """The lists of an area, side by side above each of them, and its figures if it has a board."""
-    home = reverse("admin:index")
-    may_see_figures = request.user.has_perm("reports.view_dashboard")
+    """The lists of an area, side by side above each of them."""
     return [
         {
             "models": [one.model for one in listings],
-            "items": [
-                *({"title": one.title, "link": one.link} for one in listings),
-                *(
-                    [{"title": _("Figures"), "link": f"{home}?board={area.board}"}]
-                    if area.board and may_see_figures
-                    else []
-                ),
-            ],
+            "items": [{"title": one.title, "link": one.link} for one in listings],
         }
         for area in AREAS
         if len(listings := area.open_listings(request)) > 1

@@ -13,6 +13,7 @@ from reports.engine import Change, Period
 
 RANGES = (7, 30, 90, 365)
 USUAL_RANGE = 30
+_MOST_PERCENT = 999
 
 
 def chosen(request: HttpRequest, name: str, options: Iterable[int]) -> int | None:
@@ -50,7 +51,8 @@ def tile(
         text, mood = (_("new"), "better") if change.now else ("", "same")
     else:
         mood = "better" if percent > 0 else "worse" if percent < 0 else "same"
-        text = f"{'↑' if percent > 0 else '↓'} {abs(percent)} %" if percent else "0 %"
+        size = f"{abs(percent)}" if abs(percent) <= _MOST_PERCENT else f"{_MOST_PERCENT}+"
+        text = f"{'↑' if percent > 0 else '↓'} {size} %" if percent else "0 %"
     return Tile(
         title=title,
         value=value or format_number(change.now),

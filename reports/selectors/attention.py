@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Count, QuerySet, Value
 from django.utils.translation import gettext as _
 
+from affiliates.models import Affiliate
 from erp.models import Connection, Quarantine
 from loyalty_site.outbox.models import Delivery
 from messaging.models import Channel, Message, WebhookBody
@@ -88,6 +89,14 @@ def concerns() -> list[Concern]:
             rows=WebhookBody.objects.filter(state=WebhookBody.State.PARKED),
             model="messaging.webhookbody",
             filters={"state__exact": "parked"},
+        ),
+        Concern(
+            key="applications",
+            title=_("Applications of affiliates"),
+            advice=_("Somebody wants to recommend the shop and waits for an answer."),
+            rows=Affiliate.objects.filter(state=Affiliate.State.APPLIED),
+            model="affiliates.affiliate",
+            filters={"state__exact": "applied"},
         ),
     ]
 
