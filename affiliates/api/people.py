@@ -124,7 +124,8 @@ class ApplicationSerializer(StrictSerializer):
 class DecisionSerializer(StrictSerializer):
     """What is decided about an affiliate."""
 
-    state = serializers.ChoiceField(
+    decision = serializers.ChoiceField(
+        source="state",
         choices=[
             (state.value, state.label)
             for state in (
@@ -132,7 +133,7 @@ class DecisionSerializer(StrictSerializer):
                 Affiliate.State.REJECTED,
                 Affiliate.State.SUSPENDED,
             )
-        ]
+        ],
     )
     reason = LineField(max_length=200, required=False, help_text="The affiliate reads it.")
     plan_id = serializers.PrimaryKeyRelatedField(

@@ -113,9 +113,9 @@ def test_an_application_comes_in_once_and_is_decided(api: APIClient) -> None:
         "conversion_rate": None,
     }
     decide = f"{URL}{row['id']}/decide/"
-    approved = api.post(decide, {"state": "approved"}, format="json")
+    approved = api.post(decide, {"decision": "approved"}, format="json")
     assert (approved.status_code, approved.json()["codes"]) == (200, ["ASHA"])
-    refused = api.post(decide, {"state": "rejected", "reason": "No."}, format="json")
+    refused = api.post(decide, {"decision": "rejected", "reason": "No."}, format="json")
     assert (refused.status_code, refused.json()["code"]) == (409, "decision_refused")
     assert api.get(f"{URL}{row['id']}/").json()["state"] == "approved"
 
@@ -153,7 +153,7 @@ def test_only_who_may_decide_decides(api: APIClient) -> None:
     machine = APIClient()
     machine.force_authenticate(user)
     assert machine.post(URL, application(), format="json").status_code == 201
-    body = {"state": "suspended", "reason": "No."}
+    body = {"decision": "suspended", "reason": "No."}
     answer = machine.post(f"{URL}{affiliate.pk}/decide/", body, format="json")
     assert answer.status_code == 403
     affiliate.refresh_from_db()

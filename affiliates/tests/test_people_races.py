@@ -14,6 +14,7 @@ from affiliates.services import (
 )
 from affiliates.tests.factories import make_customer, make_enrolment, make_plan
 from customers.models import Customer
+from customers.services import register_customer
 from loyalty_site.staff.models import User
 from tests.support.threads import run_together
 
@@ -79,7 +80,12 @@ def test_approvals_of_people_with_one_name_all_get_a_code(owner: User) -> None:
     assert Code.objects.values("enrolment").distinct().count() == 8
 
 
-def test_one_phone_taken_up_by_ten_is_one_customer_and_one_affiliate(owner: User) -> None:
+@pytest.mark.parametrize("is_known", [True, False])
+def test_one_phone_taken_up_by_ten_is_one_customer_and_one_affiliate(
+    owner: User, is_known: bool
+) -> None:
+    if is_known:
+        register_customer(name="Asha Rao", phone="+447700900123", source="test")
     job = partial(register_affiliate, name="Asha Rao", phone="+447700900123", acting_user=owner)
     answers = run_together([job] * 10)
     assert sum(isinstance(one, Affiliate) for one in answers) == 1
@@ -103,3 +109,21 @@ def test_two_who_name_each_other_as_recruiter_make_no_circle() -> None:
         )
         tied = Affiliate.objects.filter(pk__in=[asha.pk, ravi.pk, meera.pk], parent__isnull=False)
         assert tied.count() == 2
+
+
+def test_two_chains_that_are_tied_at_once_make_no_circle() -> None:
+    for turn in range(5):
+        asha, ravi, kavita, meera = (
+            make_enrolment(code=f"{name}{turn}").affiliate
+            for name in ("ASHA", "RAVI", "KAVITA", "MEERA")
+        )
+        set_recruiter(affiliate=ravi, recruiter=asha)
+        set_recruiter(affiliate=meera, recruiter=kavita)
+        run_together(
+            [
+                partial(set_recruiter, affiliate=asha, recruiter=meera),
+                partial(set_recruiter, affiliate=kavita, recruiter=ravi),
+            ]
+        )
+        tied = Affiliate.objects.filter(pk__in=[asha.pk, kavita.pk], parent__isnull=False)
+        assert tied.count() == 1
