@@ -5,6 +5,7 @@ from django.db.models.signals import post_migrate
 from loyalty_site.common import append_only
 
 APPEND_ONLY = (
+    "affiliates_affiliatestep",
     "affiliates_commissionentry",
     "affiliates_manualattribution",
     "affiliates_payoutdetails",

@@ -13,9 +13,64 @@ class AlreadyAffiliateError(DomainError):
     message = "This customer is already an affiliate."
 
 
+class ApplicationsClosedError(DomainError):
+    code = "applications_closed"
+    message = "The shop takes no applications at present."
+
+
+class ApplicationTooSoonError(DomainError):
+    code = "application_too_soon"
+    message = "You may apply again from {day}."
+
+
+class TooManyApplicationsError(DomainError):
+    code = "too_many_applications"
+    message = "No further application is possible. Please ask at the shop."
+
+
+class InvalidApplicationError(InvalidInputError):
+    code = "invalid_application"
+    message = "{reason}"
+
+
+class NotInvitedError(DomainError):
+    code = "not_invited"
+    message = "This invitation was answered already."
+
+
+class DecisionRefusedError(DomainError):
+    code = "decision_refused"
+    message = "{affiliate} is {state}; that cannot become {wanted}."
+
+
+class ReasonNeededError(InvalidInputError):
+    code = "reason_needed"
+    message = "Write a reason; the affiliate reads it."
+
+
+class PlanNeededError(DomainError):
+    code = "plan_needed"
+    message = "{affiliate} is on no plan yet: choose one, or set the plan of new affiliates."
+
+
+class RecruiterUnknownError(NotFoundError):
+    code = "recruiter_unknown"
+    message = "Nobody who earns has this code."
+
+
+class RecruiterRefusedError(DomainError):
+    code = "recruiter_refused"
+    message = "{reason}"
+
+
 class AlreadyEnrolledError(DomainError):
     code = "already_enrolled"
     message = "{affiliate} is already on the plan “{plan}”."
+
+
+class EnrolmentEndedError(DomainError):
+    code = "enrolment_ended"
+    message = "{affiliate} is no longer on the plan “{plan}”."
 
 
 class CodeTakenError(DomainError):

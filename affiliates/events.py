@@ -1,5 +1,5 @@
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from loyalty_site.outbox.events import Event
@@ -23,3 +23,43 @@ class CommissionPosted(Event, name="affiliates.commission_posted"):
     @property
     def ordering_key(self) -> str:
         return f"affiliate:{self.affiliate_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AffiliateApplied(Event, name="affiliates.affiliate_applied"):
+    """Somebody wants to become an affiliate; `parent_id` is who recruited them, if anybody."""
+
+    affiliate_id: int
+    customer_id: int
+    parent_id: int | None
+    occurred_at: datetime
+
+    @property
+    def ordering_key(self) -> str:
+        return f"affiliate:{self.affiliate_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AffiliateDecided(Event, name="affiliates.affiliate_decided"):
+    """An affiliate was invited, approved, rejected or suspended: `state` says which.
+
+    `code` is a code that earns for them now, empty if there is none.
+    """
+
+    affiliate_id: int
+    customer_id: int | None
+    state: str
+    reason: str
+    code: str
+    occurred_at: datetime
+
+    @property
+    def ordering_key(self) -> str:
+        return f"affiliate:{self.affiliate_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReachCounted(Event, name="affiliates.reach_counted"):
+    """Shares, clicks or chats of affiliates were counted on a day of the shop."""
+
+    day: date

@@ -371,6 +371,7 @@ SPECTACULAR_SETTINGS = {
     },
     # Fields of one name with different choices.
     "ENUM_NAME_OVERRIDES": {
+        "AffiliateStateEnum": "affiliates.models.Affiliate.State",
         "PurchaseKindEnum": "customers.models.Purchase.Kind",
         "PurchaseStatusEnum": "customers.models.Purchase.Status",
         "JobStateEnum": "loyalty.models.JobRun.State",

@@ -14,7 +14,7 @@ class MessagingConfig(AppConfig):
     name = "messaging"
 
     def ready(self) -> None:
-        from affiliates.events import CommissionPosted
+        from affiliates.events import AffiliateDecided, CommissionPosted
         from customers.events import CustomerRegistered, SignInCodeRequested
         from loyalty.events import PointsPosted, TierChanged
         from loyalty_site.outbox.services import subscribe
@@ -28,3 +28,4 @@ class MessagingConfig(AppConfig):
         subscribe(
             handlers.tell_commission_earned, CommissionPosted, name="messaging.commission_earned"
         )
+        subscribe(handlers.greet_affiliates, AffiliateDecided, name="messaging.greet_affiliates")

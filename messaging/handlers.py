@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from django.utils import timezone
 
-from affiliates.events import CommissionPosted
+from affiliates.events import AffiliateDecided, CommissionPosted
+from affiliates.models import Affiliate
 from customers.events import CustomerRegistered, SignInCodeRequested
 from customers.models import Customer, Purchase, SignInChallenge
 from loyalty.events import PointsPosted, TierChanged
@@ -123,6 +124,28 @@ def tell_commission_earned(events: Sequence[CommissionPosted]) -> None:
             if event.customer_id and event.amount > 0
         ],
     )
+
+
+def greet_affiliates(events: Sequence[AffiliateDecided]) -> None:
+    """Tell who was approved or invited, with the code that earns; others read it in the portal."""
+    triggers = {
+        Affiliate.State.APPROVED: Automation.Trigger.AFFILIATE_APPROVED,
+        Affiliate.State.INVITED: Automation.Trigger.AFFILIATE_INVITED,
+    }
+    for state, trigger in triggers.items():
+        _queue(
+            trigger,
+            [
+                Occasion(
+                    key=f"affiliate:{event.affiliate_id}",
+                    customer_id=event.customer_id,
+                    occurred_at=event.occurred_at,
+                    facts=Facts(affiliate_code=event.code),
+                )
+                for event in events
+                if event.state == state and event.customer_id and event.code
+            ],
+        )
 
 
 def _queue(trigger: Automation.Trigger, occasions: Sequence[Occasion]) -> None:

@@ -135,6 +135,8 @@ class Automation(models.Model):
         WELCOME = "welcome", "A customer registered"
         SIGN_IN_CODE = "sign_in_code", "A sign-in code was asked for"
         COMMISSION_EARNED = "commission_earned", "An affiliate earned commission"
+        AFFILIATE_APPROVED = "affiliate_approved", "An affiliate was approved"
+        AFFILIATE_INVITED = "affiliate_invited", "Somebody was invited to be an affiliate"
 
     trigger = models.CharField("when", max_length=40, choices=Trigger.choices, unique=True)
     template_name = models.CharField("template", max_length=512)

@@ -11,7 +11,7 @@ class ReportsConfig(AppConfig):
     name = "reports"
 
     def ready(self) -> None:
-        from affiliates.events import CommissionPosted
+        from affiliates.events import CommissionPosted, ReachCounted
         from customers.events import CustomerRegistered, PurchaseRecorded
         from loyalty.events import PointsPosted
         from loyalty_site.outbox.services import subscribe
@@ -24,4 +24,6 @@ class ReportsConfig(AppConfig):
             handlers.mark_registrations, CustomerRegistered, name="reports.mark_registrations"
         )
         subscribe(handlers.mark_commissions, CommissionPosted, name="reports.mark_commissions")
+        subscribe(handlers.mark_brought_purchases, PurchaseRecorded, name="reports.mark_brought")
+        subscribe(handlers.mark_reach, ReachCounted, name="reports.mark_reach")
         subscribe(handlers.mark_messages, MessageStateChanged, name="reports.mark_messages")

@@ -1,11 +1,13 @@
 """What happened marks the day it happened on; nothing is counted here."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from affiliates.events import CommissionPosted
+from django.db.models import Q
+
+from affiliates.events import CommissionPosted, ReachCounted
 from customers.events import CustomerRegistered, PurchaseRecorded
-from customers.models import Customer, Store
+from customers.models import Customer, Purchase, Store
 from loyalty.events import PointsPosted
 from loyalty.models import PointsEntry
 from messaging.events import MessageStateChanged
@@ -47,8 +49,34 @@ def mark_registrations(events: Sequence[CustomerRegistered]) -> None:
 
 
 def mark_commissions(events: Sequence[CommissionPosted]) -> None:
-    """Mark the days on which affiliates were credited."""
+    """Mark the days on which affiliates were credited, and those of the bills and their returns."""
     _mark(Kind.COMMISSION, (event.occurred_at for event in events))
+    entries = [event.entry_id for event in events]
+    _mark_brought(Q(conversion__entries__in=entries) | Q(sale__conversion__entries__in=entries), {})
+
+
+def mark_brought_purchases(events: Sequence[PurchaseRecorded]) -> None:
+    """Mark where bills that affiliates brought stand now and stood before.
+
+    What is settled only after this marks its day by the commission.
+    """
+    bills = [event.purchase_id for event in events]
+    own = Q(conversion__isnull=False) | Q(sale__conversion__isnull=False)
+    before = {event.purchase_id: event.previous_occurred_at for event in events}
+    _mark_brought(Q(pk__in=bills) & own, before)
+
+
+def _mark_brought(which: Q, before: Mapping[int, datetime | None]) -> None:
+    bills = Purchase.objects.filter(which).values_list("pk", "occurred_at").distinct()
+    instants: set[datetime] = set()
+    for pk, at in bills:
+        instants |= {at, before.get(pk) or at}
+    _mark(Kind.COMMISSION, instants)
+
+
+def mark_reach(events: Sequence[ReachCounted]) -> None:
+    """Mark the days whose shares, clicks or chats were counted."""
+    mark_dirty((Kind.COMMISSION, event.day) for event in events)
 
 
 def mark_messages(events: Sequence[MessageStateChanged]) -> None:

@@ -12,7 +12,7 @@ class Kind(models.TextChoices):
     SALES = "sales", "Sales"
     POINTS = "points", "Points"
     MEMBERS = "members", "New members"
-    COMMISSION = "commission", "Commission"
+    COMMISSION = "commission", "Affiliates"
     MESSAGES = "messages", "Messages"
 
 
@@ -106,11 +106,19 @@ class PointsDay(models.Model):
 
 
 class AffiliateDay(models.Model):
-    """What an affiliate was credited on a day: bills, and money after corrections."""
+    """How far an affiliate reached on a day, what was sold for it, and what that earned.
+
+    `conversions` are bills that earned and stayed; `sales` is after returns, each on its own day;
+    `commission` is after corrections.
+    """
 
     day = models.DateField()
     affiliate = models.ForeignKey(Affiliate, on_delete=models.CASCADE, related_name="+")
+    shares = models.PositiveIntegerField(default=0)
+    clicks = models.PositiveIntegerField(default=0)
+    chats = models.PositiveIntegerField(default=0)
     conversions = models.PositiveIntegerField(default=0)
+    sales = models.DecimalField(max_digits=16, decimal_places=2, default=0)
     commission = models.DecimalField(max_digits=16, decimal_places=2, default=0)
 
     class Meta:

@@ -10,7 +10,8 @@ from django.db import transaction
 from django.db.models import Count, F, Model, Q, QuerySet, Sum
 from django.db.models.functions import TruncDate
 
-from affiliates.models import CommissionEntry
+from affiliates.models import CommissionEntry, ReachDay, Touch
+from affiliates.selectors import figures_by_day
 from customers.models import Customer, Purchase, PurchaseLine, Store
 from loyalty.models import PointsEntry
 from messaging.models import Message
@@ -106,7 +107,7 @@ def _all_days() -> set[tuple[Kind, date]]:
         Kind.SALES: sales,
         Kind.POINTS: _days_of(PointsEntry.objects.all(), "occurred_at", zone),
         Kind.MEMBERS: _days_of(Customer.objects.all(), "created_at", zone),
-        Kind.COMMISSION: _days_of(CommissionEntry.objects.all(), "occurred_at", zone),
+        Kind.COMMISSION: _affiliate_days(zone),
         Kind.MESSAGES: _days_of(Message.objects.all(), "created_at", zone),
     }
     tables: dict[Kind, tuple[type[Model], ...]] = {
@@ -120,6 +121,16 @@ def _all_days() -> set[tuple[Kind, date]]:
         for model in models:
             facts[kind] |= set(model._default_manager.values_list("day", flat=True).distinct())
     return {(kind, day) for kind, days in facts.items() for day in days}
+
+
+def _affiliate_days(zone: str) -> set[date]:
+    brought = Q(conversion__isnull=False) | Q(sale__conversion__isnull=False)
+    return (
+        _days_of(CommissionEntry.objects.all(), "occurred_at", zone)
+        | _days_of(Purchase.objects.filter(brought), "occurred_at", zone)
+        | _days_of(Touch.objects.all(), "touched_at", zone)
+        | set(ReachDay.objects.order_by().values_list("day", flat=True).distinct())
+    )
 
 
 def _replace(model: type[Model], days: Collection[date], rows: Iterable[Model]) -> None:
@@ -205,17 +216,24 @@ def _recompute_members(days: Collection[date]) -> None:
 
 
 def _recompute_commission(days: Collection[date]) -> None:
-    zone = program_zone()
-    rows = (
-        CommissionEntry.objects.filter(_within("occurred_at", days, zone))
-        .annotate(day=_local("occurred_at", zone))
-        .values("day", "affiliate_id")
-        .annotate(
-            conversions=Count("pk", filter=Q(kind=CommissionEntry.Kind.EARN)),
-            commission=Sum("amount"),
-        )
+    figures = figures_by_day(days=spans(days), zone=program_zone())
+    _replace(
+        AffiliateDay,
+        days,
+        [
+            AffiliateDay(
+                day=day,
+                affiliate_id=affiliate_id,
+                shares=of_day.shares,
+                clicks=of_day.clicks,
+                chats=of_day.chats,
+                conversions=of_day.bills,
+                sales=of_day.sales,
+                commission=of_day.commission,
+            )
+            for (day, affiliate_id), of_day in sorted(figures.items())
+        ],
     )
-    _replace(AffiliateDay, days, [AffiliateDay(**row) for row in rows])
 
 
 def _recompute_messages(days: Collection[date]) -> None:

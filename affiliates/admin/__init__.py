@@ -1,5 +1,17 @@
 """The back office of affiliates."""
 
-from affiliates.admin import conversions, people, plans, reach
+from affiliates.admin import (
+    conversions,
+    enrolments,
+    people,
+    plans,
+    reach,
+)
 
-__all__ = ["conversions", "people", "plans", "reach"]
+__all__ = [
+    "conversions",
+    "enrolments",
+    "people",
+    "plans",
+    "reach",
+]

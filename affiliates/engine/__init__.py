@@ -21,6 +21,14 @@ from affiliates.engine.attribution import (
     attribute,
     normal_code,
 )
+from affiliates.engine.charts import (
+    Bar,
+    Column,
+    bars,
+    columns,
+    last_days,
+    last_months,
+)
 from affiliates.engine.clicks import (
     CLICK_COOKIE,
     CLICK_PARAMETER,
@@ -42,17 +50,25 @@ from affiliates.engine.commissions import (
     commission,
     correction,
 )
+from affiliates.engine.people import (
+    FOLLOWS,
+    code_stem,
+    normal_website,
+)
 
 __all__ = [
     "CLICK_COOKIE",
     "CLICK_PARAMETER",
+    "FOLLOWS",
     "LADDER",
     "MINOR_UNIT",
     "REPEAT_WINDOW",
     "Attribution",
+    "Bar",
     "BentAddressError",
     "Bill",
     "Candidate",
+    "Column",
     "Commission",
     "Counted",
     "Kind",
@@ -64,6 +80,9 @@ __all__ = [
     "Visit",
     "Visitor",
     "attribute",
+    "bars",
+    "code_stem",
+    "columns",
     "commission",
     "correction",
     "find_repeats",
@@ -71,9 +90,12 @@ __all__ = [
     "in_order",
     "join_address",
     "kept_parameters",
+    "last_days",
+    "last_months",
     "normal_code",
     "normal_path",
     "normal_target",
+    "normal_website",
     "recognise",
     "referrer_host",
     "split_address",

@@ -2,6 +2,14 @@
 
 from affiliates.forms.people import (
     AffiliateForm,
+    ApplicationForm,
+    CodeForm,
+    DecisionForm,
+    EnrolForm,
+    OverridesForm,
+    ProfileForm,
+    RecruiterForm,
+    VisitorForm,
 )
 from affiliates.forms.plans import (
     PlanForm,
@@ -13,7 +21,15 @@ from affiliates.forms.reach import (
 
 __all__ = [
     "AffiliateForm",
+    "ApplicationForm",
+    "CodeForm",
+    "DecisionForm",
+    "EnrolForm",
     "LinkForm",
     "NewLinkForm",
+    "OverridesForm",
     "PlanForm",
+    "ProfileForm",
+    "RecruiterForm",
+    "VisitorForm",
 ]

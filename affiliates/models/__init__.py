@@ -10,13 +10,15 @@ from affiliates.models.payouts import (
     PayoutPolicy,
     WithholdingRate,
 )
-from affiliates.models.people import Affiliate
+from affiliates.models.people import Affiliate, AffiliateStep, ApplicationPolicy
 from affiliates.models.plans import Code, Enrolment, Plan, PlanVersion
 from affiliates.models.reach import Click, Creative, Link, ReachDay, Target
 from affiliates.models.risk import Dispute, Flag
 
 __all__ = [
     "Affiliate",
+    "AffiliateStep",
+    "ApplicationPolicy",
     "AttributionPolicy",
     "Binding",
     "Click",

@@ -78,6 +78,7 @@ class Touch(models.Model):
                 condition=~Q(order_key=""),
                 name="touch_order",
             ),
+            models.Index(fields=["touched_at"], condition=Q(way="claim"), name="touch_claimed_at"),
         ]
 
     def __str__(self) -> str:

@@ -1,5 +1,12 @@
 """Reads over affiliates, their earnings, and the reasons of both."""
 
+from affiliates.selectors.applications import (
+    affiliate_counts,
+    application_policy,
+    find_recruiter,
+    is_recruited_by,
+    recruits_of,
+)
 from affiliates.selectors.conversions import (
     CandidateView,
     CommissionView,
@@ -7,6 +14,14 @@ from affiliates.selectors.conversions import (
     describe_candidates,
     describe_commission,
     explain_entry,
+)
+from affiliates.selectors.figures import (
+    AffiliateFigures,
+    figures_by_day,
+    funnel,
+    program_zone,
+    recent_figures,
+    summed,
 )
 from affiliates.selectors.people import (
     Earnings,
@@ -33,6 +48,7 @@ from affiliates.selectors.reach import (
 )
 
 __all__ = [
+    "AffiliateFigures",
     "CandidateView",
     "CommissionView",
     "Earnings",
@@ -40,21 +56,31 @@ __all__ = [
     "OpenLink",
     "active_codes",
     "active_targets",
+    "affiliate_counts",
+    "application_policy",
     "commissions_of",
     "describe_candidates",
     "describe_commission",
     "earnings_of",
     "explain_entry",
+    "figures_by_day",
     "filled_creatives",
     "find_affiliate",
     "find_open_link",
+    "find_recruiter",
     "first_codes",
     "front_page",
+    "funnel",
     "get_affiliate",
     "get_link",
+    "is_recruited_by",
     "links_of",
+    "program_zone",
+    "recent_figures",
+    "recruits_of",
     "resolve_click",
     "short_address",
+    "summed",
     "whole_address",
     "with_counts",
     "with_earnings",

@@ -69,7 +69,7 @@ def earnings_of(affiliate: Affiliate, *, now: datetime | None = None) -> Earning
 
 def active_codes(affiliate: Affiliate) -> list[str]:
     """The codes that earn for an affiliate now."""
-    if affiliate.state != Affiliate.State.APPROVED:
+    if not affiliate.may_earn:
         return []
     codes = Code.objects.filter(
         enrolment__affiliate=affiliate, enrolment__state=Enrolment.State.ACTIVE

@@ -1,5 +1,11 @@
 """Everything that writes affiliates, plans, conversions and commissions."""
 
+from affiliates.services.applications import (
+    Decision,
+    answer_affiliate_invitation,
+    apply_as_affiliate,
+    decide_affiliates,
+)
 from affiliates.services.clicks import (
     count_share,
     drain_journal,
@@ -8,11 +14,16 @@ from affiliates.services.clicks import (
     prune_clicks,
     record_visits,
 )
-from affiliates.services.people import (
+from affiliates.services.enrolments import (
     add_code,
-    decide_affiliates,
+    change_overrides,
+    end_enrolment,
     enrol_affiliate,
+)
+from affiliates.services.people import (
+    change_profile,
     register_affiliate,
+    set_recruiter,
 )
 from affiliates.services.plans import (
     publish_plan,
@@ -30,12 +41,18 @@ from affiliates.services.settling import (
 )
 
 __all__ = [
+    "Decision",
     "add_code",
+    "answer_affiliate_invitation",
+    "apply_as_affiliate",
+    "change_overrides",
+    "change_profile",
     "count_share",
     "create_link",
     "decide_affiliates",
     "default_target",
     "drain_journal",
+    "end_enrolment",
     "enrol_affiliate",
     "make_visit",
     "note_visit",
@@ -47,5 +64,6 @@ __all__ = [
     "register_affiliate",
     "save_target",
     "set_links_active",
+    "set_recruiter",
     "settle_commissions",
 ]

@@ -1,7 +1,7 @@
 """Targets and links: where they lead is decided here, once, when they are written."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from threading import Lock
 from time import monotonic
 
@@ -96,7 +96,7 @@ def create_link(*, enrolment: Enrolment, page: str = "", label: str = "") -> Lin
 
 
 @transaction.atomic
-def open_first_links(*, enrolments: Sequence[Enrolment]) -> list[Link]:
+def open_first_links(*, enrolments: Iterable[Enrolment]) -> list[Link]:
     """Give enrolments that have no link their first one, named like their code if that is free."""
     locked = list(
         Enrolment.objects.select_for_update(of=("self",))

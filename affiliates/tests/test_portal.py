@@ -54,7 +54,8 @@ def test_a_suspended_affiliate_is_told_and_shows_no_code(client: Client) -> None
 
 
 def test_other_customers_are_told_how_to_become_one(client: Client) -> None:
-    answer = signed_in(client, make_customer()).get(URL)
+    answer = signed_in(client, make_customer()).get(URL, follow=True)
+    assert answer.redirect_chain == [("/affiliate/apply/", 302)]
     assert "Recommend us and earn" in answer.content.decode()
 
 

@@ -178,7 +178,10 @@ def test_a_decision_stands_when_plan_or_affiliate_change_later(owner: User) -> N
         plan=enrolment.plan, kind=Kind.PERCENT, rate=Decimal(50), hold_days=0, valid_from=SALE_AT
     )
     decide_affiliates(
-        affiliates=[enrolment.affiliate], state=Affiliate.State.SUSPENDED, acting_user=owner
+        affiliates=[enrolment.affiliate],
+        state=Affiliate.State.SUSPENDED,
+        acting_user=owner,
+        reason="Sold fakes.",
     )
     settle(make_return(sale=sale, net="-500.00"))
     assert total() == Decimal("50.00")
@@ -187,7 +190,10 @@ def test_a_decision_stands_when_plan_or_affiliate_change_later(owner: User) -> N
 def test_case_11_a_suspended_affiliate_earns_nothing_on_new_bills(owner: User) -> None:
     enrolment = make_enrolment()
     decide_affiliates(
-        affiliates=[enrolment.affiliate], state=Affiliate.State.SUSPENDED, acting_user=owner
+        affiliates=[enrolment.affiliate],
+        state=Affiliate.State.SUSPENDED,
+        acting_user=owner,
+        reason="Sold fakes.",
     )
     settle(make_sale(codes=("ASHA10",)))
     assert not CommissionEntry.objects.exists()

@@ -1,7 +1,33 @@
 """The portal pages of affiliates, and the short links."""
 
-from affiliates.views.home import affiliate
-from affiliates.views.links import link_poster, link_qr, links, share_link
-from affiliates.views.reach import follow_link
+from affiliates.views.applying import (
+    answer,
+    apply,
+    profile,
+    recruits,
+)
+from affiliates.views.home import (
+    affiliate,
+)
+from affiliates.views.links import (
+    link_poster,
+    link_qr,
+    links,
+    share_link,
+)
+from affiliates.views.reach import (
+    follow_link,
+)
 
-__all__ = ["affiliate", "follow_link", "link_poster", "link_qr", "links", "share_link"]
+__all__ = [
+    "affiliate",
+    "answer",
+    "apply",
+    "follow_link",
+    "link_poster",
+    "link_qr",
+    "links",
+    "profile",
+    "recruits",
+    "share_link",
+]

@@ -10,23 +10,17 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from affiliates.engine import Kind
-from affiliates.models import Plan
-from affiliates.services import enrol_affiliate, publish_plan, register_affiliate
-from customers.models import Consent, Customer
-from customers.selectors import customers_by_phone
-from customers.services import record_consent, register_customer
 from erp.services import ensure_default_connection
 from loyalty.models import EarningRule, Program, Reward, Tier, VoucherPool
 from loyalty.services import (
     Gates,
     generate_codes,
-    open_accounts,
     publish_rule_version,
     save_pool,
     save_reward,
 )
 from loyalty_site.common.errors import DomainError
+from loyalty_site.demo.affiliates import ASHA, seed_affiliates
 from loyalty_site.staff.models import User
 from loyalty_site.staff.roles import Role
 from loyalty_site.staff.services import save_user
@@ -44,11 +38,6 @@ PEOPLE = {
     Role.FINANCE: "Harish Iyer",
     Role.ANALYST: "Leela Menon",
     Role.INTEGRATOR: "Web shop",
-}
-AFFILIATES = {
-    "ASHA10": ("Asha Kulkarni", "+447700900990"),
-    "RAVI10": ("Ravi Deshmukh", "+447700900991"),
-    "MEERA10": ("Meera Pillai", "+447700900992"),
 }
 TIERS = (
     ("Bronze", "0", "#b08d57", "1 point for each rupee"),
@@ -159,7 +148,7 @@ def seed_demo() -> list[SignIn]:
         _seed_programme(since)
         _seed_rewards()
         owner = _seed_people()
-        _seed_affiliates(owner, since)
+        seed_affiliates(owner, since)
         ensure_default_connection()
     return list(_sign_ins())
 
@@ -214,47 +203,10 @@ def _seed_people() -> User:
     return User.objects.get(email=f"{Role.OWNER}@example.com")
 
 
-def _seed_affiliates(owner: User, since: datetime) -> None:
-    plan, is_new = Plan.objects.get_or_create(name="Friends of the shop")
-    if is_new:
-        publish_plan(
-            plan=plan,
-            kind=Kind.PERCENT,
-            rate=Decimal(5),
-            hold_days=14,
-            valid_from=since,
-            acting_user=owner,
-        )
-    known = customers_by_phone(phone for _, phone in AFFILIATES.values())
-    for code, (name, phone) in AFFILIATES.items():
-        if phone in known:
-            continue
-        customer = _seed_customer(name, phone)
-        affiliate = register_affiliate(name=name, customer=customer, phone=phone, acting_user=owner)
-        enrol_affiliate(affiliate=affiliate, plan=plan, code=code, valid_from=since)
-
-
-def _seed_customer(name: str, phone: str) -> Customer:
-    customer = register_customer(
-        name=name, phone=phone, email=f"{name.split()[0].lower()}@example.com", source="demo"
-    )
-    record_consent(
-        customer=customer,
-        channel=Consent.Channel.WHATSAPP,
-        purpose=Consent.Purpose.SERVICE,
-        granted=True,
-        wording="The shop may write to me about my points and commissions.",
-        source="demo",
-    )
-    open_accounts(program=Program.objects.get(pk=1), customer_ids=[customer.pk])
-    return customer
-
-
 def _sign_ins() -> Iterator[SignIn]:
     for role, name in PEOPLE.items():
         place = "API" if role == Role.INTEGRATOR else "/admin/"
         yield SignIn(str(role), name, f"{place}  {role}@example.com", PASSWORD)
     chat = "code in the chat"
     yield SignIn("customer", "a shopper", f"/sign-in/  {CUSTOMER_PHONE}", chat)
-    name, phone = AFFILIATES["ASHA10"]
-    yield SignIn("affiliate", name, f"/sign-in/  {phone}", chat)
+    yield SignIn("affiliate", ASHA.name, f"/sign-in/  {ASHA.phone}", chat)

@@ -116,7 +116,12 @@ ROUTES: Mapping[str, Mapping[str, str]] = {
     },
     "/api/v1/loyalty/referral-codes/": {"POST": "loyalty.add_referral"},
     # Affiliates
-    "/api/v1/affiliates/": {"GET": "affiliates.view_affiliate"},
+    "/api/v1/affiliates/": {
+        "GET": "affiliates.view_affiliate",
+        "POST": "affiliates.add_affiliate",
+    },
+    "/api/v1/affiliates/<int:affiliate_id>/": {"GET": "affiliates.view_affiliate"},
+    "/api/v1/affiliates/<int:affiliate_id>/decide/": {"POST": "affiliates.decide_affiliate"},
     "/api/v1/affiliates/<int:affiliate_id>/commissions/": {
         "GET": "affiliates.view_commissionentry"
     },
@@ -156,6 +161,11 @@ ROUTES: Mapping[str, Mapping[str, str]] = {
     "/affiliate/links/<int:link_id>/qr.svg": {"GET": CUSTOMER},
     "/affiliate/links/<int:link_id>/qr.png": {"GET": CUSTOMER},
     "/r/<str:code>": {"GET": PUBLIC},
+    "/affiliate/apply/": {"GET": PUBLIC, "POST": PUBLIC},
+    "/affiliate/apply/<str:code>/": {"GET": PUBLIC, "POST": PUBLIC},
+    "/affiliate/answer/": {"POST": CUSTOMER},
+    "/affiliate/profile/": {"GET": CUSTOMER, "POST": CUSTOMER},
+    "/affiliate/recruits/": {"GET": CUSTOMER},
     # Machines
     "/webhooks/whatsapp/": {"GET": SIGNATURE, "POST": SIGNATURE},
     "/livez": {"GET": PUBLIC},

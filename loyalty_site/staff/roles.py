@@ -153,6 +153,7 @@ ROLES: Mapping[Role, tuple[str, ...]] = {
         "affiliates.view_*",
         "affiliates.add_click",
         "affiliates.add_link",
+        "affiliates.add_affiliate",
         "erp.view_*",
         "erp.add_mapping*",
     ),

@@ -25,6 +25,7 @@ class Facts:
     amount: Decimal = Decimal(0)
     currency: str = "INR"
     order: str = ""
+    affiliate_code: str = ""
 
     @property
     def locale(self) -> str:
@@ -87,4 +88,5 @@ register_field(
     lambda facts: format_currency(facts.amount, facts.currency, locale=facts.locale),
 )
 register_field("order", "Bill number", lambda facts: facts.order)
+register_field("affiliate_code", "The affiliate's code", lambda facts: facts.affiliate_code)
 register_field("code", "Sign-in code", lambda facts: HIDDEN_CODE)

@@ -46,6 +46,18 @@ _DEFAULTS: tuple[tuple[Automation.Trigger, Lane, str, dict[str, str]], ...] = (
         _SERVICE,
         {name: name for name in ("first_name", "amount", "order")},
     ),
+    (
+        _Trigger.AFFILIATE_APPROVED,
+        Lane.UTILITY,
+        _SERVICE,
+        {"first_name": "first_name", "code": "affiliate_code"},
+    ),
+    (
+        _Trigger.AFFILIATE_INVITED,
+        Lane.UTILITY,
+        _SERVICE,
+        {"first_name": "first_name", "code": "affiliate_code"},
+    ),
 )
 
 

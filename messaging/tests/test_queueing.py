@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from affiliates.events import CommissionPosted
+from affiliates.events import AffiliateDecided, CommissionPosted
 from customers.events import CustomerRegistered, SignInCodeRequested
 from customers.models import Purchase, SignInChallenge, Store
 from customers.services import request_sign_in_code, sign_in_code
@@ -192,6 +192,36 @@ def test_commission_is_told_to_affiliates_who_are_customers(channel: Channel) ->
     )
     message = Message.objects.get()
     assert "₹12.50" in message.parameters and "INV-9" in message.parameters
+
+
+def test_who_is_approved_or_invited_is_greeted_once_with_their_code(channel: Channel) -> None:
+    customer = make_customer()
+
+    def decided(state: str, **changes: Any) -> AffiliateDecided:
+        return AffiliateDecided(
+            **{
+                "affiliate_id": 1,
+                "customer_id": customer.pk,
+                "state": state,
+                "reason": "",
+                "code": "ASHA",
+                "occurred_at": timezone.now(),
+                **changes,
+            }
+        )
+
+    tell(
+        "greet_affiliates",
+        decided("invited"),
+        decided("approved"),
+        decided("suspended"),
+        decided("approved"),
+        decided("approved", affiliate_id=2, customer_id=None),
+        decided("approved", affiliate_id=3, code=""),
+    )
+    messages = Message.objects.order_by("template_name")
+    assert [one.template_name for one in messages] == ["affiliate_approved", "affiliate_invited"]
+    assert all('"ASHA"' in one.parameters for one in messages)
 
 
 def test_a_sign_in_code_needs_no_consent_and_is_stored_nowhere(channel: Channel) -> None:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from loyalty_site.common.money import format_money, format_number
 from reports.dashboard.words import short_day
-from reports.selectors import Overview
+from reports.selectors import AffiliatesOverview, Overview
 
 # Readable on white and on dark alike; the library cannot follow the theme by itself.
 _TEAL, _AMBER, _RED, _INK = "#0d9488", "#d97706", "#dc2626", "#7b8494"
@@ -84,7 +84,7 @@ def _count_axis(**changes: Any) -> dict[str, Any]:
 _COMPACT = {"notation": "compact", "maximumFractionDigits": 1}
 
 
-def _labels(figures: Overview) -> list[str]:
+def _labels(figures: Overview | AffiliatesOverview) -> list[str]:
     return [short_day(day) for day in figures.columns]
 
 
@@ -203,4 +203,80 @@ def messages_chart(figures: Overview) -> Chart:
         header=[_("Step"), _("Messages")],
         table=[[step, format_number(count)] for step, count in steps],
         is_empty=not figures.queued.now,
+    )
+
+
+def affiliate_sales_chart(figures: AffiliatesOverview) -> Chart:
+    """What affiliates sold, beside what that cost."""
+    by_week = figures.period.by_week
+    rows = zip(figures.columns, figures.sales_by_column, figures.commission_by_column, strict=True)
+    return Chart(
+        title=_("Sales and commission per week") if by_week else _("Sales and commission per day"),
+        summary=_("%(sales)s were sold for %(commission)s of commission.")
+        % {
+            "sales": format_money(figures.now.sales, figures.currency),
+            "commission": format_money(figures.now.commission, figures.currency),
+        },
+        data=json.dumps(
+            {
+                "labels": _labels(figures),
+                "datasets": [
+                    _bars(_("Sales"), [float(net) for net in figures.sales_by_column], _TEAL),
+                    _bars(
+                        _("Commission"),
+                        [float(one) for one in figures.commission_by_column],
+                        _AMBER,
+                    ),
+                ],
+            }
+        ),
+        options=_options(x=_days_axis(), y=_count_axis()),
+        header=[_("Day"), _("Sales"), _("Commission")],
+        table=[
+            [
+                short_day(day),
+                format_money(net, figures.currency),
+                format_money(credited, figures.currency),
+            ]
+            for day, net, credited in rows
+        ],
+        is_empty=not (figures.now.sales or figures.now.commission),
+    )
+
+
+def funnel_chart(figures: AffiliatesOverview) -> Chart:
+    """From shares to bills."""
+    steps = [
+        (_("Shared"), figures.now.shares),
+        (_("Clicks"), figures.now.clicks),
+        (_("Chats"), figures.now.chats),
+        (_("Bills"), figures.now.bills),
+    ]
+    return Chart(
+        title=_("From a share to a bill"),
+        summary=_("%(clicks)s clicks and %(chats)s chats; %(bills)s bills that earned.")
+        % {
+            "clicks": format_number(figures.now.clicks),
+            "chats": format_number(figures.now.chats),
+            "bills": format_number(figures.now.bills),
+        },
+        data=json.dumps(
+            {
+                "labels": [step for step, _count in steps],
+                "datasets": [
+                    {
+                        **_bars(_("Count"), [count for _step, count in steps], _TEAL),
+                        "backgroundColor": _FUNNEL[:4],
+                    }
+                ],
+            }
+        ),
+        options=_options(
+            legend=False,
+            x={"grid": {"display": False}, "ticks": {"color": _INK}},
+            y=_count_axis(),
+        ),
+        header=[_("Step"), _("Count")],
+        table=[[step, format_number(count)] for step, count in steps],
+        is_empty=not any(count for _step, count in steps),
     )

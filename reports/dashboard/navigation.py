@@ -116,6 +116,8 @@ AREAS = (
             Listing("affiliates.click", _("Clicks")),
             Listing("affiliates.creative", _("Texts to share")),
             Listing("affiliates.target", _("Places links lead to")),
+            Listing("affiliates.enrolment", _("Who is on which")),
+            Listing("affiliates.applicationpolicy", _("Applications")),
         ),
     ),
     Area(

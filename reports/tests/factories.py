@@ -8,14 +8,17 @@ from typing import Any
 
 from django.db.models import Model
 
+from affiliates.events import ReachCounted
+from affiliates.models import Enrolment, Link, ReachDay, Target, Touch
 from affiliates.tests.factories import make_enrolment, make_plan
 from customers.models import Customer, Store
 from customers.services import LineState, PurchaseState, register_customer
 from loyalty.models import Account
 from loyalty.services import redeem_points, settle_purchases
 from loyalty.tests.factories import make_program, make_rule
-from loyalty_site.outbox.services import deliver, handler_names
+from loyalty_site.outbox.services import deliver, handler_names, publish
 from messaging.models import Channel, Message
+from reports.engine import local_day
 from reports.models import (
     AffiliateDay,
     MemberDay,
@@ -116,7 +119,7 @@ class Shop:
         make_rule()
         Store.objects.create(code="S1", name="Pune", zone="Asia/Kolkata")
         Store.objects.create(code="S2", name="New York", zone="America/New_York")
-        make_enrolment(code="ASHA10", plan=make_plan(rate="7.5"))
+        self.enrolment = make_enrolment(code="ASHA10", plan=make_plan(rate="7.5"))
         self.customers = [
             register_customer(name=f"Customer {index}", source="test") for index in range(4)
         ]
@@ -128,6 +131,8 @@ class Shop:
         action()
         if self.random.random() < 0.3:
             self._redeem()
+        if self.random.random() < 0.2:
+            make_reach(self.enrolment, at=self._moment())
 
     def _record(self, state: PurchaseState) -> None:
         self.states[state.external_id] = state
@@ -190,6 +195,25 @@ class Shop:
             redeem_points(
                 account=account, points=5, reference=f"r:{self.random.random()}", reason="test"
             )
+
+
+def make_reach(enrolment: Enrolment, *, at: datetime = START) -> None:
+    """An affiliate's link was shared and opened, and somebody wrote; told as it is counted."""
+    target, _ = Target.objects.get_or_create(address="https://shop.example", name="Shop")
+    link, _ = Link.objects.get_or_create(enrolment=enrolment, code="asha", target=target)
+    day = local_day(at, "Asia/Kolkata")
+    for kind, count in (("share", 3), ("person", 20), ("repeat", 9), ("bot", 500)):
+        of_day, _ = ReachDay.objects.get_or_create(link=link, day=day, kind=kind)
+        of_day.count += count
+        of_day.save()
+    Touch.objects.create(
+        enrolment=enrolment,
+        way=Touch.Way.CLAIM,
+        place="whatsapp",
+        order_key="x",
+        touched_at=at,
+    )
+    publish([ReachCounted(day=day)])
 
 
 def make_message(*, state: str, template: str = "welcome", at: datetime = START) -> Message:

@@ -10,6 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from affiliates.models import Affiliate
 from affiliates.tests.factories import make_enrolment
 from customers.models import Store
 from customers.services import register_customer
@@ -18,11 +19,19 @@ from loyalty.services import redeem_points
 from loyalty.tests.factories import make_program, make_rule
 from loyalty_site.outbox.models import Delivery
 from messaging.models import Message
+from reports.dashboard.tiles import tile
 from reports.engine import Change, Period
 from reports.models import Kind
 from reports.selectors import attention, concerns, overview
 from reports.services import mark_dirty
-from reports.tests.factories import START, bring_up_to_date, make_message, make_state, settle
+from reports.tests.factories import (
+    START,
+    bring_up_to_date,
+    make_message,
+    make_reach,
+    make_state,
+    settle,
+)
 
 pytestmark = pytest.mark.django_db
 HOME = "/admin/"
@@ -213,3 +222,76 @@ def test_the_dashboard_takes_at_most_twelve_queries_however_much_there_is(trade:
     )
     bring_up_to_date()
     assert count() == few <= 12
+
+
+# --- affiliates ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reach() -> None:
+    """Two affiliates in March, one of whom is seen; the other sells more."""
+    make_program()
+    make_reach(make_enrolment(code="ASHA10", name="Asha"))
+    make_enrolment(code="RAVI5", name="Ravi")
+    settle(
+        make_state(number="B1", net="1000.00", codes=("ASHA10",)),
+        make_state(number="B2", net="3000.00", codes=("RAVI5",)),
+        make_state(number="B3", net="500.00"),
+    )
+    bring_up_to_date()
+
+
+def test_affiliates_have_a_board_of_their_own(reach: None, staff: Staff) -> None:
+    answer = staff("owner").get(HOME, {"board": "affiliates"})
+    board = answer.context["board"]
+    assert [tile.value for tile in board["tiles"]] == [
+        "₹4,000",
+        "₹400",
+        "10 \N{MULTIPLICATION SIGN}",
+        "20",
+        "2",
+        "9.5 %",
+    ]
+    assert [(one["name"], one["cells"]) for one in board["leaders"]] == [
+        ("Ravi", ["₹300", "1", "₹3,000", "0", "-"]),
+        ("Asha", ["₹100", "1", "₹1,000", "20", "4.8 %"]),
+    ]
+    funnel = json.loads(board["charts"][1].data)
+    assert funnel["datasets"][0]["data"] == [3, 20, 1, 2]
+    text = answer.content.decode()
+    assert "Who earned most" in text and "20 clicks and 1 chats; 2 bills that earned." in text
+
+
+def test_the_board_is_for_those_who_may_see_affiliates(reach: None, staff: Staff) -> None:
+    cashier = staff("cashier").get(HOME, {"board": "affiliates"})
+    assert "board" not in cashier.context
+    odd = staff("owner").get(HOME, {"board": "moon"})
+    assert not odd.context["board"]["is_of_affiliates"]
+
+
+@pytest.mark.performance
+def test_the_board_takes_the_same_number_of_queries_for_few_and_many(
+    reach: None, staff: Staff, django_assert_num_queries: Any
+) -> None:
+    client = staff("owner")
+    client.get(HOME, {"board": "affiliates"})
+    with CaptureQueriesContext(connection) as for_few:
+        client.get(HOME, {"board": "affiliates"})
+    for index in range(6):
+        make_enrolment(code=f"CODE{index}")
+        settle(make_state(number=f"C{index}", codes=(f"CODE{index}",)))
+    bring_up_to_date()
+    with django_assert_num_queries(len(for_few)):
+        client.get(HOME, {"board": "affiliates"})
+
+
+def test_an_application_needs_attention(staff: Staff) -> None:
+    Affiliate.objects.create(name="Asha")
+    text = staff("owner").get(HOME).content.decode()
+    assert "Applications of affiliates" in text
+    assert "/admin/affiliates/affiliate/?state__exact=applied" in text
+
+
+def test_a_huge_change_is_not_spelled_out() -> None:
+    shown = tile(MARCH, "Sales", Change(Decimal(10_000), Decimal(1)), note="", link=None, icon="")
+    assert shown.change == "↑ 999+ %"

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 
-from affiliates.tests.factories import make_enrolment
+from affiliates.engine import Kind as Pays
+from affiliates.tests.factories import make_enrolment, make_plan
 from customers.models import Store
 from customers.services import register_customer
 from loyalty.tests.factories import make_program, make_rule
@@ -33,6 +35,7 @@ from reports.tests.factories import (
     bring_up_to_date,
     deliver_events,
     make_message,
+    make_reach,
     make_state,
     rollups,
     settle,
@@ -129,6 +132,50 @@ def test_registrations_points_and_commissions_have_their_days() -> None:
     day = AffiliateDay.objects.get()
     assert (day.day, day.affiliate) == (DAY, enrolment.affiliate)
     assert (day.conversions, day.commission) == (1, Decimal("100.00"))
+
+
+def test_reach_and_sales_of_affiliates_have_their_days() -> None:
+    enrolment = make_enrolment(code="ASHA10")
+    make_reach(enrolment)
+    settle(
+        make_state(number="B1", net="1000.00", codes=("ASHA10",)),
+        make_state(
+            number="R1",
+            net="-400.00",
+            sale_external_id="B1",
+            occurred_at=START + timedelta(days=2),
+        ),
+    )
+    bring_up_to_date()
+    first, second = AffiliateDay.objects.order_by("day")
+    assert (first.shares, first.clicks, first.chats, first.conversions) == (3, 20, 1, 1)
+    assert (first.sales, second.sales) == (Decimal("1000.00"), Decimal("-400.00"))
+    assert first.commission + second.commission == Decimal("60.00")
+
+
+def test_a_bill_of_an_affiliate_that_moves_or_comes_back_whole_leaves_nothing_behind() -> None:
+    make_enrolment(code="ASHA10", plan=make_plan(kind=Pays.FIXED, rate="10"))
+    sold: dict[str, Any] = {"number": "B1", "net": "1000.00", "codes": ("ASHA10",)}
+    settle(make_state(**sold))
+    bring_up_to_date()
+    moved = START + timedelta(days=5)
+    settle(make_state(**sold, occurred_at=moved))
+    bring_up_to_date()
+    assert list(AffiliateDay.objects.filter(sales__gt=0).values_list("day", flat=True)) == [
+        DAY + timedelta(days=5)
+    ]
+    back: dict[str, Any] = {
+        "sale_external_id": "B1",
+        "occurred_at": START + timedelta(days=7),
+        "codes": (),
+    }
+    settle(make_state(number="R1", net="-300.00", **back))
+    bring_up_to_date()
+    assert AffiliateDay.objects.aggregate(net=Sum("sales"))["net"] == Decimal("700.00")
+    settle(make_state(number="R2", net="-700.00", **back))
+    bring_up_to_date()
+    figures = AffiliateDay.objects.values_list("conversions", "sales")
+    assert set(figures) == {(0, Decimal("0.00"))}
 
 
 def test_messages_are_counted_by_the_day_they_were_written() -> None:
