@@ -11,6 +11,7 @@ from affiliates.models.payouts import (
     WithholdingRate,
 )
 from affiliates.models.people import Affiliate
+from affiliates.models.periods import PlanDraft, PlanReplay, Tally
 from affiliates.models.plans import Code, Enrolment, Plan, PlanVersion
 from affiliates.models.reach import Click, Creative, Link, ReachDay, Target
 from affiliates.models.risk import Dispute, Flag
@@ -35,8 +36,11 @@ __all__ = [
     "PayoutLine",
     "PayoutPolicy",
     "Plan",
+    "PlanDraft",
+    "PlanReplay",
     "PlanVersion",
     "ReachDay",
+    "Tally",
     "Target",
     "Touch",
     "WithholdingRate",

@@ -6,8 +6,8 @@ from affiliates.selectors.conversions import (
     commissions_of,
     describe_candidates,
     describe_commission,
-    explain_entry,
 )
+from affiliates.selectors.explanations import explain_entry, explain_figures, explain_shares
 from affiliates.selectors.people import (
     Earnings,
     active_codes,
@@ -27,6 +27,8 @@ __all__ = [
     "describe_commission",
     "earnings_of",
     "explain_entry",
+    "explain_figures",
+    "explain_shares",
     "find_affiliate",
     "get_affiliate",
     "with_earnings",

@@ -1,5 +1,11 @@
 """Everything that writes affiliates, plans, conversions and commissions."""
 
+from affiliates.services.granting import (
+    Amendment,
+    amend_commissions,
+    claw_back,
+    grant_commission,
+)
 from affiliates.services.people import (
     add_code,
     decide_affiliates,
@@ -7,17 +13,43 @@ from affiliates.services.people import (
     register_affiliate,
 )
 from affiliates.services.plans import (
+    create_plan,
+    discard_draft,
+    draft_of,
+    get_plan,
+    publish_draft,
     publish_plan,
+    read_draft,
+    rename_plan,
+    save_draft,
+    terms_of,
+    written_form,
 )
 from affiliates.services.settling import (
+    granted_reference,
     settle_commissions,
 )
 
 __all__ = [
+    "Amendment",
     "add_code",
+    "amend_commissions",
+    "claw_back",
+    "create_plan",
     "decide_affiliates",
+    "discard_draft",
+    "draft_of",
     "enrol_affiliate",
+    "get_plan",
+    "grant_commission",
+    "granted_reference",
+    "publish_draft",
     "publish_plan",
+    "read_draft",
     "register_affiliate",
+    "rename_plan",
+    "save_draft",
     "settle_commissions",
+    "terms_of",
+    "written_form",
 ]
