@@ -4,6 +4,9 @@ from django.db.models.signals import post_migrate
 
 from loyalty_site.common import append_only
 
+SCHEDULES: dict[str, tuple[str, float]] = {
+    "Affiliates: replay plans": ("affiliates.tasks.run_plan_replays", 5),
+}
 APPEND_ONLY = (
     "affiliates_commissionentry",
     "affiliates_manualattribution",

@@ -82,3 +82,8 @@ class CommissionInPayoutError(InvalidInputError):
 class BillNotFoundError(NotFoundError):
     code = "bill_not_found"
     message = "There is no bill {number}."
+
+
+class PlanReplayNotFoundError(NotFoundError):
+    code = "plan_replay_not_found"
+    message = "There is no such replay."

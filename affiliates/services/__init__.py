@@ -25,6 +25,13 @@ from affiliates.services.plans import (
     terms_of,
     written_form,
 )
+from affiliates.services.replaying import (
+    cancel_plan_replay,
+    get_plan_replay,
+    next_plan_replay,
+    run_plan_replay,
+    start_plan_replay,
+)
 from affiliates.services.settling import (
     granted_reference,
     settle_commissions,
@@ -34,6 +41,7 @@ __all__ = [
     "Amendment",
     "add_code",
     "amend_commissions",
+    "cancel_plan_replay",
     "claw_back",
     "create_plan",
     "decide_affiliates",
@@ -41,15 +49,19 @@ __all__ = [
     "draft_of",
     "enrol_affiliate",
     "get_plan",
+    "get_plan_replay",
     "grant_commission",
     "granted_reference",
+    "next_plan_replay",
     "publish_draft",
     "publish_plan",
     "read_draft",
     "register_affiliate",
     "rename_plan",
+    "run_plan_replay",
     "save_draft",
     "settle_commissions",
+    "start_plan_replay",
     "terms_of",
     "written_form",
 ]

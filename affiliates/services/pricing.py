@@ -1,8 +1,7 @@
 """What bills pay: the shares of a conversion, priced by what was pinned or is decided now."""
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -23,61 +22,13 @@ from affiliates.engine import (
     minor_unit,
     price,
     rate_difference,
-    round_money,
 )
-from affiliates.models import CommissionEntry, Conversion, Enrolment, PlanVersion, Tally
+from affiliates.models import CommissionEntry, Conversion, PlanVersion, Tally
 from affiliates.services.orders import NOTHING, Order
+from affiliates.services.planbook import WINNER, Figures, PlanBook, Share, plain
 from affiliates.services.shoppers import Shoppers
 from affiliates.services.tallies import PeriodEntries, Periods
 from loyalty.engine import Bill, Period, bounds
-
-Share = dict[str, Any]
-Figures = dict[str, Any]
-WINNER, SPLIT, PARENT = "winner", "split", "parent"
-
-
-@dataclass(frozen=True, slots=True)
-class PlanBook:
-    """The terms of plan versions, as each enrolment has them."""
-
-    versions: Mapping[int, PlanVersion]
-    enrolments: dict[int, Enrolment]
-    _read: dict[tuple[int, str], Terms] = field(default_factory=dict)
-
-    def terms(
-        self, version_id: int, enrolment_id: int, overrides: Mapping[str, Any] | None = None
-    ) -> Terms:
-        """What a version says for an enrolment, by what it is promised now or was by then."""
-        if overrides is None:
-            overrides = self.enrolments[enrolment_id].overrides
-        key = (version_id, json.dumps(overrides, sort_keys=True))
-        if key not in self._read:
-            version = self.versions[version_id]
-            self._read[key] = Terms.read(
-                kind=version.kind, rate=version.rate, terms=version.terms, overrides=overrides
-            )
-        return self._read[key]
-
-    def all_terms(self, shares: Iterable[Share]) -> list[Terms]:
-        """All that any version may say to these enrolments, and said when shares were pinned."""
-        said = [
-            self.terms(version.pk, enrolment.pk)
-            for enrolment in self.enrolments.values()
-            for version in self.versions.values()
-            if version.plan_id == enrolment.plan_id
-        ]
-        pinned = [
-            self.terms(
-                share["plan_version_id"], share["enrolment_id"], share["pinned"]["overrides"]
-            )
-            for share in shares
-            if share.get("pinned")
-        ]
-        return [*{id(one): one for one in (*said, *pinned)}.values()]
-
-    def name(self, version_id: int) -> str:
-        """The version as people call it."""
-        return str(self.versions[version_id])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -417,13 +368,3 @@ class Pricer:
                 "credited_before": str(target - amount),
             },
         )
-
-
-def plain(number: Decimal) -> str:
-    """A number as a text without trailing zeros."""
-    return f"{number.normalize():f}"
-
-
-def parent_amount(child: Decimal, percent: Decimal, currency: str) -> Decimal:
-    """What a recruiter gets of a recruit's commission, half-up."""
-    return round_money(child * percent / ALL, minor_unit(currency))

@@ -1,6 +1,5 @@
 """From bills to commissions: attribute each order once, post only differences."""
 
-import copy
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Self
 from django.db import transaction
 from django.db.models import Count, Max, Sum
 
-from affiliates.engine import ALL, MINOR_UNIT, Party, correction
+from affiliates.engine import MINOR_UNIT, correction
 from affiliates.events import CommissionPosted
 from affiliates.models import (
     CommissionEntry,
@@ -20,19 +19,18 @@ from affiliates.models import (
     PlanVersion,
     Tally,
 )
-from affiliates.services.attributing import attribute_orders, hold_end, party_of
+from affiliates.services.attributing import attribute_orders, hold_end
 from affiliates.services.orders import NOTHING, Order, load_kept, lock_orders
-from affiliates.services.pricing import (
-    PARENT,
-    SPLIT,
-    WINNER,
-    Figures,
-    PeriodChange,
-    PlanBook,
-    Pricer,
-    Share,
-    parent_amount,
-    plain,
+from affiliates.services.planbook import WINNER, Figures, PlanBook, Share
+from affiliates.services.pricing import PeriodChange, Pricer
+from affiliates.services.shares import (
+    Recruiters,
+    attributed_shares,
+    load_recruiters,
+    pinned_parent,
+    recruiters_figures,
+    recruiters_part,
+    recruiters_share,
 )
 from affiliates.services.shoppers import Shoppers
 from affiliates.services.tallies import (
@@ -101,7 +99,7 @@ class _Desk:
     tallies: dict[int, dict[int, Tally]]
     credits: dict[int, dict[int, _Credit]]
     granted: frozenset[int]
-    recruiters: Mapping[tuple[int, int], Enrolment]
+    recruiters: Recruiters
 
     @classmethod
     def open(cls, conversions: Mapping[int, Conversion], orders: Mapping[int, Order]) -> Self:
@@ -114,7 +112,7 @@ class _Desk:
             tallies[tally.conversion_id][tally.enrolment_id] = tally
         credits = _credits(ids)
         book = _lock_plans(in_order, credits)
-        terms = book.all_terms(share for one in in_order for share in _attributed(one))
+        terms = book.all_terms(share for one in in_order for share in attributed_shares(one))
         before = [tally for of_one in tallies.values() for tally in of_one.values()]
         days = {order.day for order in mine.values()} | {tally.day for tally in before}
         looked_at = {period for one in terms for period in one.periods}
@@ -131,7 +129,7 @@ class _Desk:
             tallies=tallies,
             credits=credits,
             granted=_granted_by_hand(mine),
-            recruiters=_recruiters(book) if any(one.parent_percent for one in terms) else {},
+            recruiters=load_recruiters(book) if any(one.parent_percent for one in terms) else {},
         )
 
     def settle(self) -> list[CommissionEntry]:
@@ -158,14 +156,14 @@ class _Desk:
         order = self.orders[conversion.purchase_id]
         of_one, before = self.credits[conversion.pk], self.tallies[conversion.pk]
         pays = conversion.review != Conversion.Review.REFUSED and order.sale.pk not in self.granted
-        shares = _attributed(conversion)
-        parent = _parent_of(conversion, shares)
+        shares = attributed_shares(conversion)
+        parent = pinned_parent(conversion, shares)
         changed: list[Tally] = []
         for share in shares:
             enrolment = self.pricer.book.enrolments[share["enrolment_id"]]
             share.setdefault("held_until", hold_end(order.sale, enrolment).isoformat())
             if share["role"] == WINNER and not share.get("pinned"):
-                parent = self._recruiter(share, enrolment, order, shares)
+                parent = recruiters_share(self.pricer.book, self.recruiters, share, order, shares)
             old = before.pop(enrolment.pk, None)
             priced = self.pricer.price(
                 conversion, share, order, self.kept[order.sale.pk], before=old, pays=pays
@@ -178,46 +176,13 @@ class _Desk:
             self.pricer.drop(tally)
             changed.append(emptied(tally))
         if parent is not None:
-            child = of_one[shares[0]["enrolment_id"]]
-            amount = parent_amount(child.earned, Decimal(parent["percent"]), order.sale.currency)
-            parent["paid"] = {
-                **shares[0]["paid"],
-                "role": PARENT,
-                "percent": parent["percent"],
-                "recruit": self.pricer.book.enrolments[shares[0]["enrolment_id"]].affiliate.name,
-                "recruit_earned": str(child.earned),
-                "earned": str(amount),
-            }
+            child = of_one[shares[0]["enrolment_id"]].earned
+            amount = recruiters_part(child, parent, order.sale.currency)
+            parent["paid"] = recruiters_figures(self.pricer.book, shares[0], parent, child, amount)
             shares.append(parent)
             _earn(of_one, parent, amount, parent["paid"])
         conversion.shares = shares
         return changed
-
-    def _recruiter(
-        self, share: Share, enrolment: Enrolment, order: Order, shares: Iterable[Share]
-    ) -> Share | None:
-        """The share of who recruited an affiliate: one level, never on own purchases."""
-        terms = self.pricer.book.terms(share["plan_version_id"], enrolment.pk)
-        parent = self.recruiters.get((enrolment.affiliate.parent_id or 0, enrolment.plan_id))
-        if terms.parent_percent is None or parent is None:
-            return None
-        affiliate = parent.affiliate
-        person = Party(
-            customer_id=affiliate.customer_id,
-            phone=affiliate.phone or getattr(affiliate.customer, "phone", ""),
-            email=affiliate.email or getattr(affiliate.customer, "email", ""),
-        )
-        is_own = party_of(order.sale.customer).is_same_person(person)
-        if is_own or any(one["enrolment_id"] == parent.pk for one in shares):
-            return None
-        self.pricer.book.enrolments[parent.pk] = parent
-        return {
-            "role": PARENT,
-            "enrolment_id": parent.pk,
-            "plan_version_id": share["plan_version_id"],
-            "percent": plain(terms.parent_percent),
-            "held_until": share["held_until"],
-        }
 
     # --- entries ----------------------------------------------------------------------------------
 
@@ -306,37 +271,6 @@ def _earn(of_one: dict[int, _Credit], share: Share, amount: Decimal, figures: Fi
     credit.held_until = credit.held_until or datetime.fromisoformat(share["held_until"])
 
 
-def _attributed(conversion: Conversion) -> list[Share]:
-    """The shares of those who brought the bill, the winner first; nobody's if it has no winner."""
-    if conversion.enrolment_id is None:
-        return []
-    given = [share for share in conversion.shares if share["role"] in (WINNER, SPLIT)]
-    given.sort(key=lambda share: bool(share["role"] != WINNER))
-    is_same = given and (given[0]["enrolment_id"], given[0]["plan_version_id"]) == (
-        conversion.enrolment_id,
-        conversion.plan_version_id,
-    )
-    if is_same:
-        return copy.deepcopy(given)
-    share = {
-        "role": WINNER,
-        "enrolment_id": conversion.enrolment_id,
-        "plan_version_id": conversion.plan_version_id,
-        "percent": plain(ALL),
-    }
-    if conversion.held_until is not None:
-        share["held_until"] = conversion.held_until.isoformat()
-    return [share]
-
-
-def _parent_of(conversion: Conversion, shares: Iterable[Share]) -> Share | None:
-    """The recruiter's share, as it was pinned; it goes with the winner's."""
-    if not any(share["role"] == WINNER and share.get("pinned") for share in shares):
-        return None
-    parents = (share for share in conversion.shares if share["role"] == PARENT)
-    return next((copy.deepcopy(share) for share in parents), None)
-
-
 def _credits(conversion_ids: Collection[int]) -> dict[int, dict[int, _Credit]]:
     credits: dict[int, dict[int, _Credit]] = defaultdict(dict)
     for conversion_id, enrolment_id, amount, held_until, lines in (
@@ -367,25 +301,6 @@ def _lock_plans(
     plan_ids = {enrolment.plan_id for enrolment in enrolments.values()}
     versions = PlanVersion.objects.filter(plan_id__in=plan_ids).select_related("plan")
     return PlanBook({version.pk: version for version in versions}, enrolments)
-
-
-def _recruiters(book: PlanBook) -> dict[tuple[int, int], Enrolment]:
-    """The enrolment that pays a recruiter, by affiliate and plan: on that plan, else the oldest."""
-    ids = {one.affiliate.parent_id for one in book.enrolments.values() if one.affiliate.parent_id}
-    plan_ids = {one.plan_id for one in book.enrolments.values()}
-    found: dict[tuple[int, int], Enrolment] = {}
-    for enrolment in (
-        Enrolment.objects.filter(affiliate_id__in=ids, state=Enrolment.State.ACTIVE)
-        .select_related("affiliate__customer")
-        .order_by("pk")
-    ):
-        if not enrolment.affiliate.may_earn:
-            continue
-        for plan_id in plan_ids:
-            key = (enrolment.affiliate_id, plan_id)
-            if key not in found or enrolment.plan_id == plan_id:
-                found[key] = enrolment
-    return found
 
 
 def _granted_by_hand(purchase_ids: Iterable[int]) -> frozenset[int]:

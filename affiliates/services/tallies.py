@@ -1,11 +1,11 @@
 """What affiliates' periods hold: sums over the tallies of their bills."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Self
+from typing import Any, Self
 
 from django.db.models import Max, Sum
 
@@ -115,6 +115,44 @@ class Periods:
                 ),
             )
         return periods
+
+    @classmethod
+    def from_json(cls, written: Sequence[Sequence[Any]]) -> Self:
+        """What `to_json` wrote, without the holds."""
+        periods = cls()
+        for enrolment_id, day, currency, version_id, base, rate, orders, *sums in written[0]:
+            on = date.fromisoformat(day)
+            net, units, amount, desired = (Decimal(text) for text in sums)
+            group = Group(on, currency, version_id, Decimal(base), Decimal(rate))
+            periods.days[enrolment_id][on][group] = Sums(net, orders, units, amount, desired)
+        for enrolment_id, key, day, currency, amount, lines in written[1]:
+            entries = PeriodEntries(date.fromisoformat(day), currency, Decimal(amount), lines)
+            periods.note(enrolment_id, key, entries)
+        return periods
+
+    def to_json(self) -> list[list[list[Any]]]:
+        """Plain values, for a run that is cut off."""
+        days = [
+            [
+                enrolment_id,
+                day.isoformat(),
+                group.currency,
+                group.version_id,
+                str(group.base),
+                str(group.rate),
+                sums.orders,
+                *(str(one) for one in (sums.net, sums.units, sums.amount, sums.desired)),
+            ]
+            for enrolment_id, by_day in self.days.items()
+            for day, groups in by_day.items()
+            for group, sums in groups.items()
+        ]
+        posted = [
+            [enrolment_id, key, one.day.isoformat(), one.currency, str(one.amount), one.lines]
+            for enrolment_id, by_key in self.posted.items()
+            for key, one in by_key.items()
+        ]
+        return [days, posted]
 
     def note(self, enrolment_id: int, key: str, entries: PeriodEntries) -> None:
         """Something was posted for a whole period."""

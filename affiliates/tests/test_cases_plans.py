@@ -21,6 +21,7 @@ from affiliates.models import (
     Enrolment,
     Payout,
     PayoutBatch,
+    PayoutDetails,
     PayoutLine,
     Tally,
 )
@@ -209,7 +210,7 @@ def tiers(mode: str, **changes: Any) -> dict[str, Any]:
     ("mode", "amounts"),
     [
         ("next_order", [150, 150, 300]),
-        ("marginal", [150, 200, 300]),
+        ("marginal", [150, 250, 300]),
         ("retroactive", [150, 300, 150, 300]),
     ],
 )
@@ -235,7 +236,7 @@ def test_a_retroactive_month_falls_back_when_goods_come_back() -> None:
     settle(make_return(sale=bills[0], net="-1200.00"))
     assert total() == Decimal("180.00")
     fallen = CommissionEntry.objects.filter(kind="tier").latest("pk")
-    assert (fallen.amount, fallen.held_until) == (Decimal("-180.00"), lifted.held_until)
+    assert (fallen.amount, fallen.held_until) == (Decimal("-300.00"), lifted.held_until)
     assert explain_entry(lifted) == [
         "You brought ₹3,000.00 in the period from March 1, 2026, so Friends v1 pays 20 % for all"
         " of it: ₹150.00 more."
@@ -418,6 +419,9 @@ def pay_out(entry: CommissionEntry) -> None:
     payout = Payout.objects.create(
         batch=batch,
         affiliate=entry.affiliate,
+        details=PayoutDetails.objects.create(
+            affiliate=entry.affiliate, method="manual", payable_from=SALE_AT
+        ),
         reference=f"P{entry.pk}",
         state=Payout.State.PAID,
         gross=entry.amount,
