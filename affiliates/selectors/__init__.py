@@ -16,6 +16,7 @@ from affiliates.selectors.people import (
     get_affiliate,
     with_earnings,
 )
+from affiliates.selectors.plans import describe_draft, describe_rate, describe_terms
 
 __all__ = [
     "CandidateView",
@@ -25,6 +26,9 @@ __all__ = [
     "commissions_of",
     "describe_candidates",
     "describe_commission",
+    "describe_draft",
+    "describe_rate",
+    "describe_terms",
     "earnings_of",
     "explain_entry",
     "explain_figures",

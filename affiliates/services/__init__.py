@@ -36,9 +36,17 @@ from affiliates.services.settling import (
     granted_reference,
     settle_commissions,
 )
+from affiliates.services.trying import (
+    Imagined,
+    PlanTryOut,
+    simulate_commission,
+    try_plan,
+)
 
 __all__ = [
     "Amendment",
+    "Imagined",
+    "PlanTryOut",
     "add_code",
     "amend_commissions",
     "cancel_plan_replay",
@@ -61,7 +69,9 @@ __all__ = [
     "run_plan_replay",
     "save_draft",
     "settle_commissions",
+    "simulate_commission",
     "start_plan_replay",
     "terms_of",
+    "try_plan",
     "written_form",
 ]

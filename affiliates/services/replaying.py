@@ -53,7 +53,7 @@ from loyalty_site.staff.models import User
 _CHUNK = 1000
 _TOP = 10
 _TASK = "affiliates.tasks.run_plan_replays"
-_DRAFT = -1
+DRAFT = -1
 
 
 @transaction.atomic
@@ -135,7 +135,7 @@ def draft_version(plan: Plan, written: Mapping[str, Any]) -> PlanVersion:
     """A draft as the version that it would be; it has no row."""
     newest = plan.versions.first()
     return PlanVersion(
-        pk=_DRAFT,
+        pk=DRAFT,
         plan=plan,
         number=newest.number + 1 if newest else 1,
         kind=written["kind"],
@@ -181,7 +181,7 @@ class _Run:
     @classmethod
     def resume(cls, job: PlanReplay) -> Self:
         """A run from the job's row, at its beginning or where it was cut off."""
-        book = PlanBook({_DRAFT: draft_version(job.plan, job.terms)}, {})
+        book = PlanBook({DRAFT: draft_version(job.plan, job.terms)}, {})
         run = cls(job, book, Periods())
         if kept := job.progress:
             run.cursor, run.done = (kept["cursor"][0], kept["cursor"][1]), kept["done"]
@@ -231,7 +231,7 @@ class _Run:
         )
         shares = {one.pk: attributed_shares(one) for one in chunk}
         self._load_enrolments(one["enrolment_id"] for of_one in shares.values() for one in of_one)
-        terms = [self.book.terms(_DRAFT, pk) for pk in self.book.enrolments]
+        terms = [self.book.terms(DRAFT, pk) for pk in self.book.enrolments]
         shoppers = Shoppers.load(orders.values(), terms)
         shoppers.forget_what_was_paid()
         pricer = Pricer(self.book, self.periods, shoppers)
@@ -274,7 +274,7 @@ class _Run:
         return {
             "role": share["role"],
             "enrolment_id": enrolment.pk,
-            "plan_version_id": _DRAFT,
+            "plan_version_id": DRAFT,
             "percent": share["percent"],
             "held_until": share.get("held_until") or hold_end(order.sale, enrolment).isoformat(),
         }

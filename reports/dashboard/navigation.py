@@ -112,6 +112,7 @@ AREAS = (
             Listing("affiliates.commissionentry", _("Commissions")),
             Listing("affiliates.conversion", _("Bills they brought")),
             Listing("affiliates.plan", _("Plans")),
+            Listing("affiliates.planreplay", _("Plan replays")),
         ),
     ),
     Area(
