@@ -87,3 +87,8 @@ class BillNotFoundError(NotFoundError):
 class PlanReplayNotFoundError(NotFoundError):
     code = "plan_replay_not_found"
     message = "There is no such replay."
+
+
+class EnrolmentNotFoundError(NotFoundError):
+    code = "enrolment_not_found"
+    message = "This affiliate is on no such plan."

@@ -196,7 +196,8 @@ class PlanForm(forms.ModelForm):  # type: ignore[type-arg]
                 if names := _names(data[f"{start}{key}"]):
                     rule[key] = names
             if kind := data[f"{start}customers"]:
-                rule["customers"] = [kind]
+                before = self._rule(number).get("customers", ())
+                rule["customers"] = before if before and before[0] == kind else [kind]
             if data[f"{start}first_order"]:
                 rule["first_order"] = True
             if data[f"{start}within_months"]:
@@ -205,16 +206,15 @@ class PlanForm(forms.ModelForm):  # type: ignore[type-arg]
                 rule["minimum_bill"] = _text(data[f"{start}minimum_bill"])
             yield {**self._kept(number), **rule}
 
+    def _rule(self, number: int) -> Written:
+        rules = (self.current or _START)["terms"].get("rules", ())
+        return dict(rules[number]) if number < len(rules) else {}
+
     def _kept(self, number: int) -> Written:
         """What a rule says that the form has no field for; it was written by the API."""
-        rules = (self.current or {"terms": {}})["terms"].get("rules", [])
         own = {"name", "kind", "rate", "per", "customers", "first_order", "within_months"}
         own |= {"minimum_bill", *(key for key, _ in GOODS)}
-        before = rules[number] if number < len(rules) else {}
-        kept = {key: value for key, value in before.items() if key not in own}
-        if len(before.get("customers", ())) > 1:
-            kept["customers"] = before["customers"]
-        return kept
+        return {key: value for key, value in self._rule(number).items() if key not in own}
 
 
 class PublishPlanForm(forms.Form):
