@@ -5,8 +5,17 @@ import os
 import subprocess
 import sys
 
-NAMES = ("ledger", "sqlite", "http", "api_repeats", "histories", "returns", "sync")
-NAMES = ("ledger", "sqlite", "http", "api_repeats", "histories", "sync", "periodic")
+NAMES = (
+    "ledger",
+    "sqlite",
+    "http",
+    "api_repeats",
+    "histories",
+    "returns",
+    "sync",
+    "periodic",
+    "commissions",
+)
 _ONLY_SQLITE = {"sqlite"}
 _ONLY_POSTGRESQL = {"ledger"}
 

@@ -138,7 +138,7 @@ class PlanAdmin(RefusalsShown, ModelAdmin):  # type: ignore[misc]
     def change_view(
         self, request: Any, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        plan = Plan.objects.filter(pk=object_id).select_related("draft").first()
+        plan = self.get_object(request, object_id)
         spoken = self._spoken(plan) if plan else {}
         response: HttpResponse = super().change_view(
             request, object_id, form_url, {**(extra_context or {}), **spoken}

@@ -11,7 +11,7 @@ from babel.dates import format_date
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
@@ -92,7 +92,9 @@ class PlanReplayAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
     ) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        job = get_object_or_404(PlanReplay.objects.select_related("plan"), pk=object_id)
+        job = self.get_object(request, object_id)
+        if job is None:
+            raise Http404
         context = {
             **self.admin_site.each_context(request),
             "title": f"Replay of {job.plan}",

@@ -107,6 +107,8 @@ def _of_bill(
             yield _("The shop looked at the bill and refused it.")
         case "by_hand":
             yield _("The shop granted a commission for this bill by hand instead.")
+        case _ if not Decimal(figures["remaining_net"]):
+            yield _("Nothing is left that pays.")
         case _:
             yield from explain_figures(figures, currency)
     if Decimal(figures["credited_before"]):
