@@ -16,6 +16,7 @@ APPEND_ONLY = (
 SCHEDULES: dict[str, tuple[str, float]] = {
     "Affiliates: count clicks": ("affiliates.tasks.drain_clicks", 5),
     "Affiliates: forget old clicks": ("affiliates.tasks.prune_old_clicks", 86_400),
+    "Affiliates: replay plans": ("affiliates.tasks.run_plan_replays", 5),
 }
 
 

@@ -116,3 +116,59 @@ class TargetNotAllowedError(DomainError):
 class TooManyLinksError(DomainError):
     code = "too_many_links"
     message = "An affiliate has at most {most} links on a plan."
+
+
+class PlanNotFoundError(NotFoundError):
+    code = "plan_not_found"
+    message = "There is no such plan."
+
+
+class PlanNameTakenError(DomainError):
+    code = "plan_name_taken"
+    message = "There is already a plan called “{name}”."
+
+
+class PlanDateError(InvalidInputError):
+    code = "plan_date"
+    message = "A version cannot begin before the one that is there already."
+
+
+class NoPlanDraftError(DomainError):
+    code = "no_plan_draft"
+    message = "This plan has no draft."
+
+
+class InvalidGrantError(InvalidInputError):
+    code = "invalid_grant"
+    message = "{problem}"
+    status = 422
+
+
+class GrantedAlreadyError(DomainError):
+    code = "granted_already"
+    message = "Bill {bill} has earned a commission already."
+
+
+class CommissionNotFoundError(NotFoundError):
+    code = "commission_not_found"
+    message = "There is no such commission."
+
+
+class CommissionInPayoutError(InvalidInputError):
+    code = "commission_in_payout"
+    message = "A commission that is in a payout stays as it is; take money back instead."
+
+
+class BillNotFoundError(NotFoundError):
+    code = "bill_not_found"
+    message = "There is no bill {number}."
+
+
+class PlanReplayNotFoundError(NotFoundError):
+    code = "plan_replay_not_found"
+    message = "There is no such replay."
+
+
+class EnrolmentNotFoundError(NotFoundError):
+    code = "enrolment_not_found"
+    message = "This affiliate is on no such plan."

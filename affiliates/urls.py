@@ -4,9 +4,19 @@ from affiliates import views
 from affiliates.api import (
     AffiliatesView,
     AffiliateView,
+    AmendCommissionsView,
+    CancelPlanReplayView,
+    ClawBackView,
     CommissionsView,
     DecideView,
+    GrantCommissionView,
     LinksView,
+    PlanReplaysView,
+    PlanReplayView,
+    PlansView,
+    PlanView,
+    PublishPlanView,
+    SimulatePlanView,
     TrackClickView,
 )
 from customers import portal
@@ -50,4 +60,26 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
 # Without a slash, as it is shared: that spelling is found at once.
 urlpatterns: list[URLPattern | URLResolver] = [
     path("r/<str:code>", views.follow_link, name="follow-link"),
+    path("affiliates/commissions/grant/", GrantCommissionView.as_view(), name="commission-grant"),
+    path("affiliates/commissions/claw-back/", ClawBackView.as_view(), name="commission-claw-back"),
+    path("affiliates/commissions/amend/", AmendCommissionsView.as_view(), name="commission-amend"),
+    path("affiliates/plans/", PlansView.as_view(), name="affiliate-plans"),
+    path("affiliates/plans/simulate/", SimulatePlanView.as_view(), name="affiliate-simulate"),
+    path("affiliates/plans/<int:plan_id>/", PlanView.as_view(), name="affiliate-plan"),
+    path(
+        "affiliates/plans/<int:plan_id>/publish/",
+        PublishPlanView.as_view(),
+        name="affiliate-plan-publish",
+    ),
+    path("affiliates/plan-replays/", PlanReplaysView.as_view(), name="affiliate-plan-replays"),
+    path(
+        "affiliates/plan-replays/<int:replay_id>/",
+        PlanReplayView.as_view(),
+        name="affiliate-plan-replay",
+    ),
+    path(
+        "affiliates/plan-replays/<int:replay_id>/cancel/",
+        CancelPlanReplayView.as_view(),
+        name="affiliate-plan-replay-cancel",
+    ),
 ]

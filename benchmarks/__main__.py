@@ -15,6 +15,7 @@ NAMES = (
     "sync",
     "periodic",
     "redirect",
+    "commissions",
 )
 _ONLY_SQLITE = {"sqlite"}
 _ONLY_POSTGRESQL = {"ledger"}

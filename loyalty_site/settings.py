@@ -375,6 +375,7 @@ SPECTACULAR_SETTINGS = {
         "PurchaseKindEnum": "customers.models.Purchase.Kind",
         "PurchaseStatusEnum": "customers.models.Purchase.Status",
         "JobStateEnum": "loyalty.models.JobRun.State",
+        "ReplayStateEnum": "loyalty.models.Replay.State",
         "RedemptionStateEnum": "loyalty.models.Redemption.State",
         "VoucherStateEnum": "loyalty.models.Voucher.State",
     },

@@ -255,6 +255,39 @@ BUGS = (
         test="affiliates/tests/test_reach_pages.py::"
         "test_other_pages_are_refused_and_no_link_is_made",
     ),
+    Bug(
+        name="an affiliate's period is read without a lock",
+        file="affiliates/services/settling.py",
+        right='Enrolment.objects.select_for_update(of=("self",), no_key=True)',
+        wrong="Enrolment.objects.all()",
+        test="affiliates/tests/test_period_races.py::"
+        "test_a_limit_is_reached_exactly_when_sixteen_bills_come_at_once",
+        needs_postgresql=True,
+    ),
+    Bug(
+        name="what was decided for a bill is forgotten",
+        file="affiliates/services/pricing.py",
+        right='if not written or written["customer_id"] != order.sale.customer_id:',
+        wrong="if True:",
+        test="affiliates/tests/test_cases_plans.py::"
+        "test_what_a_customer_was_stays_when_older_bills_arrive",
+    ),
+    Bug(
+        name="a bill rises above what its plan's limit leaves",
+        file="affiliates/services/pricing.py",
+        right="return max(credited, min(pinned.allowance, terms.cap.amount - cap.earned))",
+        wrong="return pinned.allowance",
+        test="affiliates/tests/test_cases_plans.py::"
+        "test_a_trimmed_bill_gives_back_only_what_it_got_and_none_rises_above_the_limit",
+    ),
+    Bug(
+        name="bills in doubt reach goals",
+        file="affiliates/services/pricing.py",
+        right="counts = paid.counted_net > 0 and not doubted",
+        wrong="counts = paid.counted_net > 0",
+        test="affiliates/tests/test_cases_plans.py::"
+        "test_bills_that_wait_for_a_person_reach_no_goal_but_use_up_the_limit",
+    ),
 )
 
 

@@ -6,6 +6,7 @@ from affiliates.admin import (
     people,
     plans,
     reach,
+    replays,
 )
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "people",
     "plans",
     "reach",
+    "replays",
 ]

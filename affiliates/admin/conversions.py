@@ -12,11 +12,12 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
 from affiliates.admin.base import ReadOnly, moment
+from affiliates.admin.granting import GrantsByHand
 from affiliates.models import (
     CommissionEntry,
     Conversion,
 )
-from affiliates.selectors import describe_candidates, explain_entry
+from affiliates.selectors import describe_candidates, explain_entry, explain_shares
 from loyalty_site.common.money import format_money
 
 
@@ -51,7 +52,17 @@ class ConversionAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
     search_help_text = "Bill number"
     ordering = ["-pk"]
     show_full_result_count = False
-    fields = ["bill", "occurred_at", "net", "affiliate", "plan_version", "state", "held", "ladder"]
+    fields = [
+        "bill",
+        "occurred_at",
+        "net",
+        "affiliate",
+        "plan_version",
+        "state",
+        "held",
+        "ladder",
+        "pays",
+    ]
     readonly_fields = fields
     inlines = [CommissionInline]
 
@@ -107,6 +118,14 @@ class ConversionAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
             ),
         ) or SafeString("-")
 
+    @admin.display(description="What it pays")
+    def pays(self, conversion: Conversion) -> SafeString:
+        return format_html_join(
+            "",
+            "<p>{}</p>",
+            ((" ".join(sentences),) for _, sentences in explain_shares(conversion)),
+        ) or SafeString("-")
+
 
 class HoldFilter(admin.SimpleListFilter):
     title = "payment"
@@ -124,7 +143,7 @@ class HoldFilter(admin.SimpleListFilter):
 
 
 @admin.register(CommissionEntry)
-class CommissionEntryAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
+class CommissionEntryAdmin(GrantsByHand, ReadOnly, ModelAdmin):  # type: ignore[misc]
     """The commission ledger: read-only, each line with its arithmetic."""
 
     list_display = ["occurred_at", "affiliate", "bill", "money", "payment", "why"]

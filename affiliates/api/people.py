@@ -147,8 +147,12 @@ class DecisionSerializer(StrictSerializer):
 class CommissionSerializer(serializers.ModelSerializer[CommissionEntry]):
     """One line of the commission ledger; corrections are lines of their own."""
 
-    purchase_number = serializers.CharField(source="conversion.purchase.number")
-    purchase_id = serializers.IntegerField(source="conversion.purchase_id")
+    purchase_number = serializers.CharField(
+        source="conversion.purchase.number", default=None, allow_null=True
+    )
+    purchase_id = serializers.IntegerField(
+        source="conversion.purchase_id", default=None, allow_null=True
+    )
     amount = serializers.DecimalField(max_digits=14, decimal_places=2)
     explanation = serializers.SerializerMethodField()
     figures = serializers.JSONField(source="explanation")

@@ -1,5 +1,8 @@
 """What staff and affiliates fill in; the services decide."""
 
+from affiliates.forms.granting import (
+    GrantForm,
+)
 from affiliates.forms.people import (
     AffiliateForm,
     ApplicationForm,
@@ -11,8 +14,14 @@ from affiliates.forms.people import (
     RecruiterForm,
     VisitorForm,
 )
+from affiliates.forms.plan_fields import (
+    groups_of,
+)
 from affiliates.forms.plans import (
     PlanForm,
+    PublishPlanForm,
+    ReplayPlanForm,
+    TryPlanForm,
 )
 from affiliates.forms.reach import (
     LinkForm,
@@ -25,11 +34,16 @@ __all__ = [
     "CodeForm",
     "DecisionForm",
     "EnrolForm",
+    "GrantForm",
     "LinkForm",
     "NewLinkForm",
     "OverridesForm",
     "PlanForm",
     "ProfileForm",
+    "PublishPlanForm",
     "RecruiterForm",
+    "ReplayPlanForm",
+    "TryPlanForm",
     "VisitorForm",
+    "groups_of",
 ]

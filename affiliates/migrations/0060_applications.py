@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('affiliates', '0004_more_append_only'),
+        ('affiliates', '0010_drafts_replays_and_tallies'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

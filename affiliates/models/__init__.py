@@ -1,7 +1,15 @@
 """Affiliates, what they are promised, whom they reach, and what they earn."""
 
-from affiliates.models.attribution import AttributionPolicy, Binding, ManualAttribution, Touch
-from affiliates.models.conversions import CommissionEntry, Conversion
+from affiliates.models.attribution import (
+    AttributionPolicy,
+    Binding,
+    ManualAttribution,
+    Touch,
+)
+from affiliates.models.conversions import (
+    CommissionEntry,
+    Conversion,
+)
 from affiliates.models.payouts import (
     Payout,
     PayoutBatch,
@@ -10,10 +18,33 @@ from affiliates.models.payouts import (
     PayoutPolicy,
     WithholdingRate,
 )
-from affiliates.models.people import Affiliate, AffiliateStep, ApplicationPolicy
-from affiliates.models.plans import Code, Enrolment, Plan, PlanVersion
-from affiliates.models.reach import Click, Creative, Link, ReachDay, Target
-from affiliates.models.risk import Dispute, Flag
+from affiliates.models.people import (
+    Affiliate,
+    AffiliateStep,
+    ApplicationPolicy,
+)
+from affiliates.models.periods import (
+    PlanDraft,
+    PlanReplay,
+    Tally,
+)
+from affiliates.models.plans import (
+    Code,
+    Enrolment,
+    Plan,
+    PlanVersion,
+)
+from affiliates.models.reach import (
+    Click,
+    Creative,
+    Link,
+    ReachDay,
+    Target,
+)
+from affiliates.models.risk import (
+    Dispute,
+    Flag,
+)
 
 __all__ = [
     "Affiliate",
@@ -37,8 +68,11 @@ __all__ = [
     "PayoutLine",
     "PayoutPolicy",
     "Plan",
+    "PlanDraft",
+    "PlanReplay",
     "PlanVersion",
     "ReachDay",
+    "Tally",
     "Target",
     "Touch",
     "WithholdingRate",

@@ -13,7 +13,11 @@ from affiliates.selectors.conversions import (
     commissions_of,
     describe_candidates,
     describe_commission,
+)
+from affiliates.selectors.explanations import (
     explain_entry,
+    explain_figures,
+    explain_shares,
 )
 from affiliates.selectors.figures import (
     AffiliateFigures,
@@ -30,6 +34,11 @@ from affiliates.selectors.people import (
     find_affiliate,
     get_affiliate,
     with_earnings,
+)
+from affiliates.selectors.plans import (
+    describe_draft,
+    describe_rate,
+    describe_terms,
 )
 from affiliates.selectors.reach import (
     FilledCreative,
@@ -61,8 +70,13 @@ __all__ = [
     "commissions_of",
     "describe_candidates",
     "describe_commission",
+    "describe_draft",
+    "describe_rate",
+    "describe_terms",
     "earnings_of",
     "explain_entry",
+    "explain_figures",
+    "explain_shares",
     "figures_by_day",
     "filled_creatives",
     "find_affiliate",

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from django.db.models import QuerySet
@@ -11,9 +10,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from affiliates.engine import Kind, Reason
+from affiliates.engine import Reason
 from affiliates.models import Affiliate, CommissionEntry, Conversion
-from loyalty_site.common.money import format_money, format_number
+from affiliates.selectors.explanations import explain_entry
 
 _REASONS = {
     Reason.WON: gettext_noop("Wins: its code is on the bill."),
@@ -35,41 +34,6 @@ def commissions_of(affiliate: Affiliate) -> QuerySet[CommissionEntry]:
     )
 
 
-def explain_entry(entry: CommissionEntry) -> Sequence[str]:
-    """Why a commission has its amount: sentences for staff, affiliate and API."""
-    figures: dict[str, str] = entry.explanation
-    if entry.conversion is None:
-        return [str(figures.get("reason", ""))]
-
-    def money(name: str) -> str:
-        return format_money(abs(Decimal(figures[name])), entry.currency)
-
-    sentences = [
-        _("Bill %(bill)s, %(amount)s net of tax and discount.")
-        % {"bill": entry.conversion.purchase.number, "amount": money("sale_net")}
-    ]
-    if Decimal(figures["returned_net"]):
-        sentences.append(
-            _("Goods for %(returned)s came back, so %(kept)s count.")
-            % {"returned": money("returned_net"), "kept": money("remaining_net")}
-        )
-    if figures["cause"] == "cancelled":
-        sentences.append(_("The bill was cancelled."))
-    elif figures["cause"] == "lost":
-        sentences.append(_("The bill was corrected; it no longer counts for you."))
-    else:
-        sentences.append(_rate_sentence(figures, entry.currency))
-    if Decimal(figures["credited_before"]):
-        sentences.append(
-            _("%(before)s was credited before, so %(amount)s now.")
-            % {
-                "before": money("credited_before"),
-                "amount": format_money(entry.amount, entry.currency),
-            }
-        )
-    return sentences
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommissionView:
     """A commission as people see it."""
@@ -86,17 +50,6 @@ def describe_commission(entry: CommissionEntry, *, now: datetime | None = None) 
         is_due=entry.held_until <= (now or timezone.now()),
         sentences=explain_entry(entry),
     )
-
-
-def _rate_sentence(figures: dict[str, str], currency: str) -> str:
-    earned = format_money(Decimal(figures["earned"]), currency)
-    if figures["kind"] == Kind.FIXED:
-        return _("%(plan)s pays %(earned)s a bill.") % {"plan": figures["plan"], "earned": earned}
-    return _("%(plan)s pays %(rate)s %%, that is %(earned)s.") % {
-        "plan": figures["plan"],
-        "rate": format_number(Decimal(figures["rate"])),
-        "earned": earned,
-    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,13 +20,29 @@ from affiliates.services.enrolments import (
     end_enrolment,
     enrol_affiliate,
 )
+from affiliates.services.granting import (
+    Amendment,
+    amend_commissions,
+    claw_back,
+    grant_commission,
+)
 from affiliates.services.people import (
     change_profile,
     register_affiliate,
     set_recruiter,
 )
 from affiliates.services.plans import (
+    create_plan,
+    discard_draft,
+    draft_of,
+    get_plan,
+    publish_draft,
     publish_plan,
+    read_draft,
+    rename_plan,
+    save_draft,
+    terms_of,
+    written_form,
 )
 from affiliates.services.reach import (
     create_link,
@@ -36,34 +52,72 @@ from affiliates.services.reach import (
     save_target,
     set_links_active,
 )
+from affiliates.services.replaying import (
+    cancel_plan_replay,
+    get_plan_replay,
+    next_plan_replay,
+    run_plan_replay,
+    start_plan_replay,
+)
 from affiliates.services.settling import (
+    granted_reference,
     settle_commissions,
+)
+from affiliates.services.trying import (
+    Imagined,
+    PlanTryOut,
+    simulate_commission,
+    try_plan,
 )
 
 __all__ = [
+    "Amendment",
     "Decision",
+    "Imagined",
+    "PlanTryOut",
     "add_code",
+    "amend_commissions",
     "answer_affiliate_invitation",
     "apply_as_affiliate",
+    "cancel_plan_replay",
     "change_overrides",
     "change_profile",
+    "claw_back",
     "count_share",
     "create_link",
+    "create_plan",
     "decide_affiliates",
     "default_target",
+    "discard_draft",
+    "draft_of",
     "drain_journal",
     "end_enrolment",
     "enrol_affiliate",
+    "get_plan",
+    "get_plan_replay",
+    "grant_commission",
+    "granted_reference",
     "make_visit",
+    "next_plan_replay",
     "note_visit",
     "open_first_links",
     "open_links",
     "prune_clicks",
+    "publish_draft",
     "publish_plan",
+    "read_draft",
     "record_visits",
     "register_affiliate",
+    "rename_plan",
+    "run_plan_replay",
+    "save_draft",
     "save_target",
     "set_links_active",
     "set_recruiter",
     "settle_commissions",
+    "simulate_commission",
+    "start_plan_replay",
+    "terms_of",
+    "try_plan",
+    "written_form",
 ]

@@ -121,7 +121,7 @@ class _Field:
 
     def decide(self, conversion: Conversion, order: Order, candidates: Sequence[Candidate]) -> None:
         """Write the decision into a conversion; a winner who stays keeps what was pinned."""
-        bill = Bill(occurred_at=order.sale.occurred_at, buyer=_buyer(order.sale.customer))
+        bill = Bill(occurred_at=order.sale.occurred_at, buyer=party_of(order.sale.customer))
         attribution = attribute(bill, candidates)
         conversion.decided_on = order.facts
         conversion.candidates = self._written(attribution)
@@ -152,7 +152,8 @@ def hold_end(sale: Purchase, enrolment: Enrolment) -> datetime:
     return sale.occurred_at + timedelta(days=enrolment.hold_days)
 
 
-def _buyer(customer: Customer | None) -> Party:
+def party_of(customer: Customer | None) -> Party:
+    """The buyer on a bill, as one record of a person."""
     if customer is None:
         return Party(customer_id=None)
     return Party(customer_id=customer.pk, phone=customer.phone, email=customer.email)

@@ -71,11 +71,17 @@ def make_plan(
     rate: str = "10",
     hold_days: int = 30,
     valid_from: datetime = LONG_AGO,
+    **terms: Any,
 ) -> Plan:
     plan, created = Plan.objects.get_or_create(name=name)
     if created:
         publish_plan(
-            plan=plan, kind=kind, rate=Decimal(rate), hold_days=hold_days, valid_from=valid_from
+            plan=plan,
+            kind=kind,
+            rate=Decimal(rate),
+            hold_days=hold_days,
+            valid_from=valid_from,
+            terms=terms,
         )
     return plan
 

@@ -1,4 +1,3 @@
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from affiliates.models import (
     Conversion,
     Enrolment,
     Plan,
-    PlanVersion,
 )
 from affiliates.services import settle_commissions
 from affiliates.tests.factories import (
@@ -140,27 +138,6 @@ def test_a_refusal_is_shown_and_nothing_is_written(
     answer = staff.post(page("affiliate_add"), form, follow=True)
     assert message in answer.content.decode()
     assert not Affiliate.objects.filter(name="Ravi").exists()
-
-
-def test_other_terms_become_a_new_version_and_a_new_name_does_not(staff: Client) -> None:
-    plan = make_plan(rate="10")
-    form = {
-        "name": "Best friends",
-        "kind": "percent",
-        "rate": "10.0000",
-        "hold_days": "30",
-        "valid_from_0": "2026-01-01",
-        "valid_from_1": "10:00:00",
-        "versions-TOTAL_FORMS": "0",
-        "versions-INITIAL_FORMS": "0",
-    }
-    assert staff.post(page("plan_change", plan.pk), form).status_code == 302
-    assert PlanVersion.objects.count() == 1
-    assert staff.post(page("plan_change", plan.pk), {**form, "rate": "12"}).status_code == 302
-    newest = plan.versions.first()
-    assert newest is not None
-    assert (newest.number, newest.rate) == (2, Decimal(12))
-    assert newest.published_by is not None
 
 
 def test_only_who_may_decide_suspends(staff: Client) -> None:

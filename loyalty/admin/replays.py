@@ -24,39 +24,12 @@ from loyalty.engine import Rule
 from loyalty.models import Program, ReplayJob
 from loyalty.selectors import describe, names_for
 from loyalty.services import cancel_replay
+from loyalty_site.common.charts import GREY, TEAL, Chart, Tile, bars, options
 from loyalty_site.common.errors import DomainError
 from loyalty_site.common.money import format_money, format_number
 from loyalty_site.common.pagination import BoundedPaginator
 
 _OPEN = (ReplayJob.State.QUEUED, ReplayJob.State.RUNNING)
-_TEAL, _GREY, _INK = "#0d9488", "#94a3b8", "#7b8494"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
-    """A figure and what it was before."""
-
-    title: str
-    value: str
-    note: str
-    icon: str
-    change: str = ""
-    spoken: str = ""
-    mood: str = "same"
-    link: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
-    """A chart for the bundled library; the table says the same in words."""
-
-    title: str
-    summary: str
-    data: str
-    options: str
-    header: Sequence[str]
-    table: Sequence[Sequence[str]]
-    is_empty: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,12 +204,12 @@ def _weeks_chart(job: ReplayJob) -> Chart:
             {
                 "labels": labels,
                 "datasets": [
-                    _bars(_("As it was"), before, _GREY),
-                    _bars(_("With the draft"), after, _TEAL),
+                    bars(_("As it was"), before, GREY),
+                    bars(_("With the draft"), after, TEAL),
                 ],
             }
         ),
-        options=_options(),
+        options=options(),
         header=[_("Week from"), _("As it was"), _("With the draft")],
         table=[
             [label, format_number(was), format_number(would)]
@@ -254,58 +227,13 @@ def _rules_chart(job: ReplayJob) -> Chart:
         data=json.dumps(
             {
                 "labels": [rule["name"] for rule in rules],
-                "datasets": [_bars(_("Points"), [rule["points"] for rule in rules], _TEAL)],
+                "datasets": [bars(_("Points"), [rule["points"] for rule in rules], TEAL)],
             }
         ),
-        options=_options(legend=False, lies=True),
+        options=options(legend=False, lies=True),
         header=[_("Rule"), _("Points")],
         table=[[rule["name"], format_number(rule["points"])] for rule in rules],
         is_empty=not rules,
-    )
-
-
-def _bars(label: str, values: Sequence[int], color: str) -> dict[str, Any]:
-    return {
-        "type": "bar",
-        "label": label,
-        "data": values,
-        "backgroundColor": color,
-        "borderRadius": 3,
-        "maxBarThickness": 28,
-    }
-
-
-def _options(*, legend: bool = True, lies: bool = False) -> str:
-    """`lies` turns the bars on their side, for labels that are long."""
-    ink = {"color": _INK}
-    compact = {"notation": "compact", "maximumFractionDigits": 1}
-    names = {
-        "grid": {"display": False},
-        "ticks": {**ink, "maxRotation": 0, "autoSkip": not lies, "autoSkipPadding": 16},
-    }
-    counts = {
-        "min": 0,
-        "border": {"display": False},
-        "ticks": {**ink, "maxTicksLimit": 6, "precision": 0, "format": compact},
-    }
-    return json.dumps(
-        {
-            "responsive": True,
-            "maintainAspectRatio": False,
-            "animation": False,
-            "locale": "en-IN",
-            "indexAxis": "y" if lies else "x",
-            "interaction": {"mode": "index", "intersect": False, "axis": "y" if lies else "x"},
-            "plugins": {
-                "legend": {
-                    "display": legend,
-                    "position": "top",
-                    "align": "start",
-                    "labels": {**ink, "boxWidth": 10, "boxHeight": 10, "useBorderRadius": True},
-                }
-            },
-            "scales": {"x": counts, "y": names} if lies else {"x": names, "y": counts},
-        }
     )
 
 

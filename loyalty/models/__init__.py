@@ -40,6 +40,7 @@ from loyalty.models.rewards import (
 from loyalty.models.rules import (
     EarningRule,
     EarningRuleVersion,
+    Replay,
     ReplayJob,
     RuleBudget,
     RuleGrant,
@@ -76,6 +77,7 @@ __all__ = [
     "RedemptionStep",
     "Referral",
     "ReferralCode",
+    "Replay",
     "ReplayJob",
     "Reward",
     "RuleBudget",

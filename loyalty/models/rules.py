@@ -124,11 +124,10 @@ class SaleFacts(models.Model):
         return f"Facts of {self.purchase_id}"
 
 
-class ReplayJob(models.Model):
-    """A try of rules over bills of the past; writes nothing but its own row.
+class Replay(models.Model):
+    """A try of something over bills of the past, in slices; writes nothing but its own row.
 
-    `rules` are drafts by rule: `[{"rule": id or null, "name": …, "definition": …}]`; none at all
-    means the rules in force. `progress` is what a stopped run goes on from.
+    `progress` is what a stopped run goes on from.
     """
 
     class State(models.TextChoices):
@@ -138,8 +137,6 @@ class ReplayJob(models.Model):
         CANCELLED = "cancelled", "Stopped"
         FAILED = "failed", "Failed"
 
-    program = models.ForeignKey(Program, on_delete=models.PROTECT, related_name="replays")
-    rules = models.JSONField(default=list)
     since = models.DateTimeField()
     until = models.DateTimeField()
     state = models.CharField(max_length=9, choices=State.choices, default=State.QUEUED)
@@ -157,6 +154,35 @@ class ReplayJob(models.Model):
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"Replay {self.pk}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it waits or runs."""
+        return self.state in (self.State.QUEUED, self.State.RUNNING)
+
+    @property
+    def percent(self) -> int:
+        """How far it is, 0 to 100."""
+        if self.state == self.State.DONE:
+            return 100
+        return min(99, self.done * 100 // self.total) if self.total else 0
+
+
+class ReplayJob(Replay):
+    """A try of rules over bills of the past.
+
+    `rules` are drafts by rule: `[{"rule": id or null, "name": …, "definition": …}]`; none at all
+    means the rules in force.
+    """
+
+    program = models.ForeignKey(Program, on_delete=models.PROTECT, related_name="replays")
+    rules = models.JSONField(default=list)
+
+    class Meta:
         verbose_name = "rule replay"
         constraints = [
             models.CheckConstraint(condition=Q(until__gt=F("since")), name="replay_has_days"),
@@ -166,13 +192,3 @@ class ReplayJob(models.Model):
                 fields=["id"], condition=Q(state__in=["queued", "running"]), name="replay_open"
             )
         ]
-
-    def __str__(self) -> str:
-        return f"Replay {self.pk}"
-
-    @property
-    def percent(self) -> int:
-        """How far it is, 0 to 100."""
-        if self.state == self.State.DONE:
-            return 100
-        return min(99, self.done * 100 // self.total) if self.total else 0

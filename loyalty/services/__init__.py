@@ -15,6 +15,7 @@ from loyalty.services.batches import (
     CustomerAward,
     award_customers,
 )
+from loyalty.services.bills import load_bills
 from loyalty.services.claims import (
     claim_bill,
     claim_purchases,
@@ -81,8 +82,15 @@ from loyalty.services.referrals import (
     review_friends,
     review_referrals,
 )
-from loyalty.services.replays import (
+from loyalty.services.replay_jobs import (
     MOST_DAYS,
+    cancel_job,
+    claim_job,
+    finish_job,
+    refuse_too_many,
+    run_job,
+)
+from loyalty.services.replays import (
     cancel_replay,
     get_replay,
     next_replay,
@@ -167,12 +175,14 @@ __all__ = [
     "award_events",
     "award_points",
     "award_points_batch",
+    "cancel_job",
     "cancel_redemption",
     "cancel_replay",
     "cancel_reservation",
     "change_draft",
     "check_reward",
     "claim_bill",
+    "claim_job",
     "claim_purchases",
     "claim_waiting_bills",
     "commit_redemption",
@@ -186,6 +196,7 @@ __all__ = [
     "expire_reservations",
     "expire_vouchers",
     "find_referrer",
+    "finish_job",
     "generate_codes",
     "get_replay",
     "get_rule",
@@ -194,6 +205,7 @@ __all__ = [
     "join_at_till",
     "leave_household",
     "lifetime",
+    "load_bills",
     "make_codes",
     "merge_customers",
     "move_tiers",
@@ -213,6 +225,7 @@ __all__ = [
     "redeem_reward",
     "referral_code_of",
     "refuse_adjustment",
+    "refuse_too_many",
     "release_overdue_holds",
     "request_adjustment",
     "reserve_payment",
@@ -223,6 +236,7 @@ __all__ = [
     "review_friends",
     "review_referrals",
     "review_tiers",
+    "run_job",
     "run_nightly",
     "run_replay",
     "save_pool",

@@ -1,6 +1,5 @@
 """Replays: what rules would have given for the bills of the past. Only the job's row is written."""
 
-import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,30 +16,30 @@ from loyalty.engine.tiers import reached
 from loyalty.errors import (
     InvalidRuleError,
     ReplayDaysError,
-    ReplayFinishedError,
     ReplayNotFoundError,
-    TooManyReplaysError,
 )
 from loyalty.models import Account, Program, ReplayJob
 from loyalty.selectors import Earned, Span, earned_of_sales, measure_spans
 from loyalty.services.accounts import local_date
 from loyalty.services.bills import load_bills
 from loyalty.services.facts import Asked, FactBook, Trial
+from loyalty.services.replay_jobs import (
+    MOST_DAYS,
+    cancel_job,
+    claim_job,
+    finish_job,
+    refuse_too_many,
+    run_job,
+)
 from loyalty.services.rules import RuleBook
 from loyalty.services.simulation import DraftRule, with_drafts
 from loyalty_site.common.errors import DomainError
 from loyalty_site.outbox.gateways import wake
 from loyalty_site.staff.models import User
 
-MOST_DAYS = 1100
-MOST_OPEN = 10
 _CHUNK = 1000
-_LEASE = timedelta(seconds=60)
-_SAVE_EVERY_S = 2.0
-_MOST_ATTEMPTS = 5
 _TOP = 10
 _TASK = "loyalty.tasks.run_replays"
-_OPEN = (ReplayJob.State.QUEUED, ReplayJob.State.RUNNING)
 
 
 @transaction.atomic
@@ -67,9 +66,7 @@ def start_replay(
         raise InvalidRuleError(problem="a rule is given twice.", field="rules")
     for place, draft in enumerate(drafts):
         draft.parse(place)
-    open_count = ReplayJob.objects.filter(state__in=_OPEN).count()
-    if open_count >= MOST_OPEN:
-        raise TooManyReplaysError(count=open_count)
+    refuse_too_many(ReplayJob)
     now = now or timezone.now()
     since = now - timedelta(days=days)
     job = ReplayJob.objects.create(
@@ -99,44 +96,18 @@ def get_replay(replay_id: int) -> ReplayJob:
     return job
 
 
-@transaction.atomic
 def cancel_replay(*, job: ReplayJob) -> ReplayJob:
     """Stop a replay that waits or runs; what it had found is dropped.
 
     Raises:
         ReplayFinishedError: it is over already.
     """
-    locked = ReplayJob.objects.select_for_update().get(pk=job.pk)
-    if locked.state not in _OPEN:
-        raise ReplayFinishedError()
-    locked.state = ReplayJob.State.CANCELLED
-    locked.finished_at = timezone.now()
-    locked.progress = {}
-    locked.save(update_fields=["state", "finished_at", "progress"])
-    return locked
+    return cancel_job(job)
 
 
 def next_replay(*, now: datetime | None = None) -> ReplayJob | None:
     """Claim the oldest replay that waits, or whose worker vanished; None if there is none."""
-    now = now or timezone.now()
-    due = Q(state=ReplayJob.State.QUEUED) | Q(state=ReplayJob.State.RUNNING, leased_until__lt=now)
-    with transaction.atomic():
-        job = (
-            ReplayJob.objects.filter(due)
-            .order_by("pk")
-            .select_for_update(skip_locked=True, of=("self",))
-            .select_related("program")
-            .first()
-        )
-        if job is None:
-            return None
-        job.attempts += 1
-        job.state, job.leased_until = ReplayJob.State.RUNNING, now + _LEASE
-        if job.attempts > _MOST_ATTEMPTS:
-            job.state, job.finished_at = ReplayJob.State.FAILED, now
-            job.error = "It was cut off again and again."
-        job.save(update_fields=["attempts", "state", "leased_until", "error", "finished_at"])
-    return job if job.state == ReplayJob.State.RUNNING else next_replay(now=now)
+    return claim_job(ReplayJob, with_row="program", now=now)
 
 
 def run_replay(*, job: ReplayJob, slice_s: float = float("inf")) -> ReplayJob:
@@ -144,54 +115,10 @@ def run_replay(*, job: ReplayJob, slice_s: float = float("inf")) -> ReplayJob:
 
     A run that was cut off goes on where its progress was last written.
     """
-    until = time.monotonic() + slice_s
     try:
-        run = _Run.resume(job)
-        saved = time.monotonic()
-        while chunk := run.next_chunk():
-            run.take(chunk)
-            now = time.monotonic()
-            if now >= until:
-                return _save(run, state=ReplayJob.State.QUEUED)
-            if now - saved >= _SAVE_EVERY_S:
-                if _save(run).state != ReplayJob.State.RUNNING:
-                    return job
-                saved = now
+        return run_job(job, _Run.resume(job), slice_s=slice_s)
     except DomainError as error:
-        return _finish(job, ReplayJob.State.FAILED, error=str(error)[:300])
-    return _finish(job, ReplayJob.State.DONE, result=run.result(), done=run.done)
-
-
-def _save(run: "_Run", *, state: str = ReplayJob.State.RUNNING) -> ReplayJob:
-    """Write the progress down, unless somebody stopped the job meanwhile."""
-    job = run.job
-    job.state, job.done, job.progress = state, run.done, run.to_json()
-    job.leased_until = timezone.now() + _LEASE
-    written = ReplayJob.objects.filter(pk=job.pk, state=ReplayJob.State.RUNNING).update(
-        state=state,
-        done=job.done,
-        progress=job.progress,
-        leased_until=job.leased_until,
-        attempts=0 if state == ReplayJob.State.QUEUED else job.attempts,
-    )
-    if not written:
-        job.refresh_from_db()
-    return job
-
-
-def _finish(
-    job: ReplayJob, state: str, *, result: Mapping[str, Any] | None = None, **changes: Any
-) -> ReplayJob:
-    ReplayJob.objects.filter(pk=job.pk, state=ReplayJob.State.RUNNING).update(
-        state=state,
-        result=result or {},
-        progress={},
-        leased_until=None,
-        finished_at=timezone.now(),
-        **changes,
-    )
-    job.refresh_from_db()
-    return job
+        return finish_job(job, ReplayJob.State.FAILED, error=str(error)[:300])
 
 
 def _sales(since: datetime, until: datetime) -> QuerySet[Purchase]:
@@ -273,6 +200,13 @@ class _Run:
             sales = sales.filter(Q(occurred_at__gt=moment) | Q(occurred_at=moment, pk__gt=pk))
         chunk = sales.select_related("store").order_by("occurred_at", "pk")[:_CHUNK]
         return list(chunk)
+
+    def take_chunk(self) -> bool:
+        """Compute the next bills, if there are any."""
+        chunk = self.next_chunk()
+        if chunk:
+            self.take(chunk)
+        return bool(chunk)
 
     def take(self, sales: Sequence[Purchase]) -> None:
         """Compute a chunk, in a constant number of queries."""

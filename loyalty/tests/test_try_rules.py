@@ -387,7 +387,7 @@ def test_a_replay_can_be_stopped_before_and_while_it_runs(
     claimed = next_replay()
     assert claimed
     cancel_replay(job=job)
-    monkeypatch.setattr("loyalty.services.replays._SAVE_EVERY_S", 0)
+    monkeypatch.setattr("loyalty.services.replay_jobs._SAVE_EVERY_S", 0)
     assert run_replay(job=claimed).state == "cancelled"
     with pytest.raises(ReplayFinishedError):
         cancel_replay(job=job)

@@ -127,6 +127,24 @@ ROUTES: Mapping[str, Mapping[str, str]] = {
     },
     "/api/v1/affiliates/links/": {"GET": "affiliates.view_link", "POST": "affiliates.add_link"},
     "/api/v1/affiliates/track/click/": {"POST": "affiliates.add_click"},
+    "/api/v1/affiliates/commissions/grant/": {"POST": "affiliates.adjust_commission"},
+    "/api/v1/affiliates/commissions/claw-back/": {"POST": "affiliates.adjust_commission"},
+    "/api/v1/affiliates/commissions/amend/": {"POST": "affiliates.adjust_commission"},
+    "/api/v1/affiliates/plans/": {"GET": "affiliates.view_plan", "POST": "affiliates.add_plan"},
+    "/api/v1/affiliates/plans/simulate/": {"POST": "affiliates.view_plan"},
+    "/api/v1/affiliates/plans/<int:plan_id>/": {
+        "GET": "affiliates.view_plan",
+        "PATCH": "affiliates.change_plan",
+    },
+    "/api/v1/affiliates/plans/<int:plan_id>/publish/": {"POST": "affiliates.publish_plan"},
+    "/api/v1/affiliates/plan-replays/": {
+        "GET": "affiliates.view_planreplay",
+        "POST": "affiliates.add_planreplay",
+    },
+    "/api/v1/affiliates/plan-replays/<int:replay_id>/": {"GET": "affiliates.view_planreplay"},
+    "/api/v1/affiliates/plan-replays/<int:replay_id>/cancel/": {
+        "POST": "affiliates.add_planreplay"
+    },
     # ERP
     "/api/v1/erp/mappings": {"GET": "erp.view_mappingversion", "POST": "erp.add_mappingversion"},
     "/api/v1/erp/runs": {"GET": "erp.view_syncrun"},

@@ -118,6 +118,7 @@ AREAS = (
             Listing("affiliates.target", _("Places links lead to")),
             Listing("affiliates.enrolment", _("Who is on which")),
             Listing("affiliates.applicationpolicy", _("Applications")),
+            Listing("affiliates.planreplay", _("Plan replays")),
         ),
     ),
     Area(
