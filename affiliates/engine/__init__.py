@@ -1,6 +1,7 @@
 """Who brought a bill, and what that pays: pure decisions that say why."""
 
 from affiliates.engine.attribution import (
+    CLOCK_TOLERANCE,
     LADDER,
     Attribution,
     Bill,
@@ -11,6 +12,7 @@ from affiliates.engine.attribution import (
     Verdict,
     attribute,
     normal_code,
+    read_ladder,
 )
 from affiliates.engine.commissions import (
     MINOR_UNIT,
@@ -22,6 +24,7 @@ from affiliates.engine.commissions import (
 )
 
 __all__ = [
+    "CLOCK_TOLERANCE",
     "LADDER",
     "MINOR_UNIT",
     "Attribution",
@@ -38,4 +41,5 @@ __all__ = [
     "commission",
     "correction",
     "normal_code",
+    "read_ladder",
 ]

@@ -1,10 +1,18 @@
 """Reads over affiliates, their earnings, and the reasons of both."""
 
-from affiliates.selectors.conversions import (
+from affiliates.selectors.attribution import (
+    WAYS,
     CandidateView,
+    attribution_policy,
+    clicks_by_id,
+    codes_by_text,
+    describe_candidates,
+    get_code,
+    reason_text,
+)
+from affiliates.selectors.conversions import (
     CommissionView,
     commissions_of,
-    describe_candidates,
     describe_commission,
     explain_entry,
 )
@@ -18,10 +26,14 @@ from affiliates.selectors.people import (
 )
 
 __all__ = [
+    "WAYS",
     "CandidateView",
     "CommissionView",
     "Earnings",
     "active_codes",
+    "attribution_policy",
+    "clicks_by_id",
+    "codes_by_text",
     "commissions_of",
     "describe_candidates",
     "describe_commission",
@@ -29,5 +41,7 @@ __all__ = [
     "explain_entry",
     "find_affiliate",
     "get_affiliate",
+    "get_code",
+    "reason_text",
     "with_earnings",
 ]
