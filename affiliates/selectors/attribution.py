@@ -85,7 +85,7 @@ def attribution_policy() -> AttributionPolicy:
 def codes_by_text(texts: Iterable[str]) -> dict[str, Code]:
     """Affiliate codes among these texts, by their normal form; one query."""
     wanted = {normal_code(text) for text in texts} - {""}
-    found = Code.objects.filter(text__in=wanted).select_related("enrolment__affiliate")
+    found = Code.objects.filter(text__in=wanted).select_related("enrolment__affiliate__customer")
     return {code.text: code for code in found}
 
 

@@ -13,6 +13,7 @@ from affiliates.engine import Kind
 from affiliates.models import Affiliate, CommissionEntry
 from loyalty_site.common.money import format_money, format_number
 
+
 def commissions_of(affiliate: Affiliate) -> QuerySet[CommissionEntry]:
     """An affiliate's commissions, newest first, with what their explanation needs."""
     return (

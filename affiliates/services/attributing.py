@@ -25,6 +25,7 @@ _DECISION = [
     "enrolment",
     "plan_version",
     "held_until",
+    "rung",
     "state",
     "shares",
     "candidates",
@@ -144,6 +145,7 @@ class _Hearing:
         """Write a decision down; what was pinned for an enrolment that stays is kept."""
         sale = conversion.purchase
         winner, before = attribution.winner, conversion.enrolment_id
+        conversion.rung = winner.rung if winner else ""
         conversion.shares = self._shares(attribution, conversion)
         if winner is None:
             conversion.enrolment = conversion.plan_version = conversion.held_until = None

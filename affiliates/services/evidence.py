@@ -183,13 +183,16 @@ class Evidence:
             if not touch.order_key
         ]
         latest = sale.occurred_at + CLOCK_TOLERANCE
+
+        def nearness(touch: Touch) -> tuple[bool, float]:
+            moment, is_before = touch.touched_at.timestamp(), touch.touched_at <= latest
+            return is_before, moment if is_before else -moment
+
         best: dict[tuple[Rung, int], Touch] = {}
         for rung, touch in rungs:
-            key = rung, touch.enrolment_id
-            known = best.get(key)
-            if known is None or known.touched_at > latest or known.touched_at < touch.touched_at:
-                if known is None or touch.touched_at <= latest:
-                    best[key] = touch
+            known = best.get((rung, touch.enrolment_id))
+            if known is None or nearness(known) < nearness(touch):
+                best[rung, touch.enrolment_id] = touch
         return [(rung, touch) for (rung, _), touch in best.items()]
 
 

@@ -1,0 +1,3 @@
+"""Clicks: what is remembered of them."""
+
+CLICK_COOKIE = "aff_click"
