@@ -23,6 +23,11 @@ class AlreadyEnrolledError(DomainError):
     message = "{affiliate} is already on the plan “{plan}”."
 
 
+class BillNotFoundError(NotFoundError):
+    code = "bill_not_found"
+    message = "There is no such bill."
+
+
 class BindingEndedError(DomainError):
     code = "binding_ended"
     message = "This customer is no longer bound."

@@ -7,6 +7,7 @@ from affiliates.selectors.attribution import (
     clicks_by_id,
     codes_by_text,
     describe_candidates,
+    get_bill,
     get_code,
     reason_text,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "explain_entry",
     "find_affiliate",
     "get_affiliate",
+    "get_bill",
     "get_code",
     "reason_text",
     "with_earnings",

@@ -9,8 +9,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from affiliates.engine import Reason, Rung, normal_code
-from affiliates.errors import CodeNotFoundError
+from affiliates.errors import BillNotFoundError, CodeNotFoundError
 from affiliates.models import AttributionPolicy, Click, Code, Conversion
+from customers.models import Purchase
 
 _REASONS = {
     Reason.WON: gettext_noop("Wins."),
@@ -99,6 +100,18 @@ def get_code(text: str) -> Code:
     if found is None:
         raise CodeNotFoundError(text=text.strip()[:40])
     return found
+
+
+def get_bill(purchase_id: int) -> Purchase:
+    """A bill.
+
+    Raises:
+        BillNotFoundError: there is none with this id.
+    """
+    bill = Purchase.objects.filter(pk=purchase_id).first()
+    if bill is None:
+        raise BillNotFoundError()
+    return bill
 
 
 def clicks_by_id(public_ids: Collection[str]) -> dict[str, Click]:
