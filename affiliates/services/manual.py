@@ -27,9 +27,7 @@ def attribute_manually(
     if not reason:
         raise ReasonMissingError(field="reason")
     sale = Purchase.objects.select_for_update(no_key=True).get(pk=purchase.sale_id or purchase.pk)
-    if CommissionEntry.objects.filter(
-        conversion__purchase=sale, kind=CommissionEntry.Kind.MANUAL
-    ).exists():
+    if CommissionEntry.objects.filter(reference=f"manual:purchase:{sale.pk}").exists():
         raise ManualCommissionExistsError(number=sale.number)
     last = ManualAttribution.objects.filter(purchase=sale).first()
     if last is None or last.enrolment_id != (enrolment.pk if enrolment else None):

@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from affiliates.engine import CLOCK_TOLERANCE, Party, normal_code
-from affiliates.errors import OwnClaimError
+from affiliates.errors import ClickNotFoundError, OwnClaimError
 from affiliates.models import Click, Code, Enrolment, Touch
 from affiliates.selectors import clicks_by_id, codes_by_text
 from affiliates.services.bindings import refuse_idle
@@ -166,9 +166,14 @@ def remember_click(*, customer: Customer, click_id: str) -> Touch | None:
     """Note the click that a customer's browser remembers; None if it says nothing new.
 
     Only clicks of people count.
+
+    Raises:
+        ClickNotFoundError: there is no such click, or not yet.
     """
     click = clicks_by_id([click_id]).get(click_id)
-    if click is None or click.kind != Click.Kind.PERSON:
+    if click is None:
+        raise ClickNotFoundError()
+    if click.kind != Click.Kind.PERSON:
         return None
     touch = Touch(
         enrolment=click.link.enrolment,

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from affiliates.errors import (
     AffiliateNotEarningError,
     BindingEndedError,
+    ClickNotFoundError,
     ManualCommissionExistsError,
     NotEligibleError,
     OwnClaimError,
@@ -223,7 +224,8 @@ def test_a_remembered_click_is_noted_once() -> None:
     ravi, click = make_customer(), make_click(make_enrolment())
     assert remember_click(customer=ravi, click_id=click.public_id) is not None
     assert remember_click(customer=ravi, click_id=click.public_id) is None
-    assert remember_click(customer=ravi, click_id="clk_unknown") is None
+    with pytest.raises(ClickNotFoundError):
+        remember_click(customer=ravi, click_id="clk_unknown")
     assert Touch.objects.count() == 1
 
 
@@ -458,7 +460,8 @@ def test_refuses_by_hand_where_a_commission_was_granted_by_hand(owner: User) -> 
     sale = make_sale(codes=("ASHA10",))
     settle(sale)
     entry = CommissionEntry.objects.get()
-    entry.pk, entry.kind, entry.reference = None, CommissionEntry.Kind.MANUAL, "by hand"
+    entry.pk, entry.kind, entry.conversion = None, CommissionEntry.Kind.MANUAL, None
+    entry.reference = f"manual:purchase:{sale.pk}"
     entry.save()
     with pytest.raises(ManualCommissionExistsError):
         attribute_manually(purchase=sale, enrolment=other, reason="Told us", acting_user=owner)

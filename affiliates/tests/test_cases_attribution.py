@@ -89,7 +89,8 @@ def test_case_5_a_sale_with_a_commission_granted_by_hand_is_not_attributed(owner
     sale = make_sale(codes=("ASHA10",))
     settle(sale)
     entry = CommissionEntry.objects.get()
-    entry.pk, entry.kind, entry.reference = None, CommissionEntry.Kind.MANUAL, "by hand"
+    entry.pk, entry.kind, entry.conversion = None, CommissionEntry.Kind.MANUAL, None
+    entry.reference = f"manual:purchase:{sale.pk}"
     entry.save()
     with pytest.raises(ManualCommissionExistsError) as refusal:
         attribute_manually(purchase=sale, enrolment=other, reason="Told us", acting_user=owner)
