@@ -1,5 +1,12 @@
 """What staff fill in; the services decide."""
 
+from affiliates.forms.attribution import (
+    AttributeForm,
+    BindForm,
+    ClaimForm,
+    PolicyForm,
+    ReasonForm,
+)
 from affiliates.forms.people import (
     AffiliateForm,
 )
@@ -9,5 +16,10 @@ from affiliates.forms.plans import (
 
 __all__ = [
     "AffiliateForm",
+    "AttributeForm",
+    "BindForm",
+    "ClaimForm",
     "PlanForm",
+    "PolicyForm",
+    "ReasonForm",
 ]

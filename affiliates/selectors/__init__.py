@@ -9,7 +9,9 @@ from affiliates.selectors.attribution import (
     describe_candidates,
     get_bill,
     get_code,
+    manual_attributions,
     reason_text,
+    rung_label,
 )
 from affiliates.selectors.conversions import (
     CommissionView,
@@ -44,6 +46,8 @@ __all__ = [
     "get_affiliate",
     "get_bill",
     "get_code",
+    "manual_attributions",
     "reason_text",
+    "rung_label",
     "with_earnings",
 ]

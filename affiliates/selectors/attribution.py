@@ -10,7 +10,7 @@ from django.utils.translation import gettext_noop
 
 from affiliates.engine import Reason, Rung, normal_code
 from affiliates.errors import BillNotFoundError, CodeNotFoundError
-from affiliates.models import AttributionPolicy, Click, Code, Conversion
+from affiliates.models import AttributionPolicy, Click, Code, Conversion, ManualAttribution
 from customers.models import Purchase
 
 _REASONS = {
@@ -36,7 +36,7 @@ _RUNGS = {
     Rung.BINDING: gettext_noop("Brought the customer before"),
     Rung.CODE: gettext_noop("Code on the bill"),
     Rung.CLAIM: gettext_noop("Named in a chat or at the counter"),
-    Rung.CLICK: gettext_noop("Click named with the order"),
+    Rung.CLICK: gettext_noop("Click that a shop reported"),
     Rung.COOKIE: gettext_noop("Click remembered by the browser"),
 }
 WAYS = {rung: label for rung, label in _RUNGS.items() if rung != Rung.MANUAL}
@@ -62,7 +62,7 @@ def describe_candidates(conversion: Conversion) -> list[CandidateView]:
     return [
         CandidateView(
             rung=candidate["rung"],
-            way=_(_RUNGS[Rung(candidate["rung"])]),
+            way=rung_label(candidate["rung"]),
             affiliate=candidate["affiliate"],
             code=candidate["code"],
             at=datetime.fromisoformat(candidate["at"]) if candidate.get("at") else None,
@@ -76,6 +76,17 @@ def describe_candidates(conversion: Conversion) -> list[CandidateView]:
 def reason_text(reason: Reason) -> str:
     """A reason as a sentence."""
     return _(_REASONS[reason])
+
+
+def rung_label(rung: str) -> str:
+    """A way as a heading."""
+    return _(_RUNGS[Rung(rung)])
+
+
+def manual_attributions(purchase: Purchase) -> list[ManualAttribution]:
+    """What staff said of a bill, the newest first."""
+    said = ManualAttribution.objects.filter(purchase=purchase)
+    return list(said.select_related("decided_by", "enrolment__affiliate"))
 
 
 def attribution_policy() -> AttributionPolicy:
