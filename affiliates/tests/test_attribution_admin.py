@@ -111,8 +111,8 @@ def test_a_cashier_notes_who_sent_a_customer_and_sees_no_list() -> None:
     enrolment, cashier = make_enrolment(), role("cashier")
     url = page("counter")
     assert "Who sent you?" in cashier.get(url).content.decode()
-    answer = cashier.post(url, {"phone": "+44 7700 900123", "code": "asha10"}).content.decode()
-    assert "Noted: Affiliate ASHA10 sent this customer." in answer
+    text = cashier.post(url, {"phone": "+44 7700 900123", "code": "asha10"}).content.decode()
+    assert "Noted: Affiliate ASHA10 sent this customer." in text
     assert (Touch.objects.get().enrolment, Touch.objects.get().place) == (enrolment, "counter")
     for wrong in ({"phone": "12"}, {"code": "NOPE"}, {"code": ""}):
         answer = cashier.post(url, {"phone": "+447700900124", "code": "asha10", **wrong})
