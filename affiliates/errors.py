@@ -53,6 +53,11 @@ class InvalidCodeError(InvalidInputError):
     message = "A code has 3 to 40 letters, digits, “-” or “_”."
 
 
+class InvalidFileError(InvalidInputError):
+    code = "invalid_file"
+    message = "{problem}"
+
+
 class InvalidTermsError(InvalidInputError):
     code = "invalid_terms"
     message = "{problem}"

@@ -7,13 +7,14 @@ from django.db.models import Model, QuerySet, Sum
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.loader import render_to_string
-from django.urls import reverse
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
+from affiliates.admin import sales_files
 from affiliates.admin.base import ReadOnly, moment
 from affiliates.engine import LADDER
 from affiliates.forms import AttributeForm
@@ -92,12 +93,24 @@ class ConversionAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
     ]
     readonly_fields = fields
     inlines = [CommissionInline]
-    actions_list = ["attribute"]
+    actions_list = ["attribute", "import_sales"]
     actions_detail = ["attribute_this"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Conversion]:
         queryset: QuerySet[Conversion] = super().get_queryset(request)
         return queryset.annotate(credited=Sum("entries__amount"))
+
+    def get_urls(self) -> list[URLPattern]:
+        return [*sales_files.urls(self.admin_site), *super().get_urls()]
+
+    def has_import_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Who may record sales."""
+        return request.user.has_perm("customers.add_purchase")
+
+    @action(description="Import sales", permissions=["import"], url_path="to-import")
+    def import_sales(self, request: HttpRequest) -> HttpResponse:
+        """To the page that takes a file."""
+        return HttpResponseRedirect(reverse("admin:affiliates_import"))
 
     @admin.display(description="Bill", ordering="purchase__number")
     def bill(self, conversion: Conversion) -> str:

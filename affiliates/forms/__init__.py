@@ -6,6 +6,7 @@ from affiliates.forms.attribution import (
     ClaimForm,
     PolicyForm,
     ReasonForm,
+    SalesFileForm,
 )
 from affiliates.forms.people import (
     AffiliateForm,
@@ -22,4 +23,5 @@ __all__ = [
     "PlanForm",
     "PolicyForm",
     "ReasonForm",
+    "SalesFileForm",
 ]

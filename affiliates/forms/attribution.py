@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from unfold.widgets import (
+    UnfoldAdminFileFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminSplitDateTimeWidget,
@@ -16,6 +17,8 @@ from affiliates.models import AttributionPolicy, Enrolment
 from affiliates.selectors import WAYS, get_code
 from customers.models import Customer, Purchase
 from customers.selectors import search_customers
+
+LARGEST_FILE = 1_000_000
 
 
 class CodeField(forms.CharField):
@@ -116,6 +119,39 @@ class ClaimForm(forms.Form):
 
     phone = forms.CharField(max_length=32)
     code = CodeField()
+
+
+class SalesFileForm(forms.Form):
+    """A file of sales; `text` carries what was read of it to the second step."""
+
+    system = forms.CharField(
+        label="Where these order numbers are from",
+        max_length=40,
+        initial="file",
+        widget=UnfoldAdminTextInputWidget(),
+        help_text="Like “web”. An order of this name that is known already stays one bill.",
+    )
+    file = forms.FileField(
+        label="File",
+        required=False,
+        widget=UnfoldAdminFileFieldWidget(attrs={"accept": ".csv,text/csv"}),
+        help_text="CSV with a header line; at most 1,000 rows.",
+    )
+    text = forms.CharField(required=False, widget=forms.HiddenInput, strip=False)
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        if file := given.get("file"):
+            if file.size > LARGEST_FILE:
+                self.add_error("file", "The file is larger than 1 MB.")
+                return given
+            try:
+                given["text"] = file.read().decode("utf-8-sig")
+            except UnicodeDecodeError:
+                self.add_error("file", "Save the file as CSV in UTF-8.")
+        elif not given.get("text"):
+            self.add_error("file", "Choose a file.")
+        return given
 
 
 class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -22,6 +22,12 @@ from affiliates.services.people import (
 from affiliates.services.plans import (
     publish_plan,
 )
+from affiliates.services.sales_files import (
+    COLUMNS,
+    FileRow,
+    read_sales,
+    try_sales,
+)
 from affiliates.services.settling import (
     settle_commissions,
 )
@@ -42,7 +48,9 @@ from affiliates.services.tracking import (
 )
 
 __all__ = [
+    "COLUMNS",
     "Buyer",
+    "FileRow",
     "Said",
     "TrackedResult",
     "TrackedSale",
@@ -57,6 +65,7 @@ __all__ = [
     "enrol_affiliate",
     "follow_customers",
     "publish_plan",
+    "read_sales",
     "record_touches",
     "register_affiliate",
     "remember_click",
@@ -64,4 +73,5 @@ __all__ = [
     "track_lead",
     "track_return",
     "track_sales",
+    "try_sales",
 ]

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -13,6 +14,7 @@ from affiliates.models import AttributionPolicy, Binding, Conversion, ManualAttr
 from affiliates.services import bind_customer
 from affiliates.tests.factories import make_enrolment, make_sale
 from affiliates.tests.test_attribution import claim, credited, settle
+from customers.models import Purchase
 from customers.tests.factories import make_customer
 from loyalty_site.staff.models import User
 
@@ -121,6 +123,59 @@ def test_a_cashier_notes_who_sent_a_customer_and_sees_no_list() -> None:
     assert cashier.get(page("touch_changelist")).status_code == 403
 
 
+def upload(browser: Client, text: str | bytes, **fields: str) -> Any:
+    content = text.encode() if isinstance(text, str) else text
+    file = SimpleUploadedFile("sales.csv", content, content_type="text/csv")
+    return browser.post(page("import"), {"system": "web", "file": file, **fields})
+
+
+def test_a_file_of_sales_is_tried_before_it_is_recorded(staff: Client) -> None:
+    enrolment = make_enrolment()
+    text = (
+        "order_id,amount,code,occurred_at,phone\r\n"
+        'W1,"1,000.00",asha10,2026-03-10 14:30,+447700900321\r\n'
+        "W2,lots,ASHA10,,\r\n"
+        "W3,500,,,\r\n"
+        "W5,NaN,ASHA10,,\r\n"
+        "W6,1.005,ASHA10,,\r\n"
+        "W7,5,ASHA\x0010,,\r\n"
+        "W4,500,ASHA10,yesterday,\r\n"
+        "W1,1000,ASHA10,2026-03-10 14:30,+447700900321\r\n"
+    )
+    answer = upload(staff, text)
+    shown = [(row["line"], row["is_good"]) for row in answer.context["rows"]]
+    assert shown == [(line, line in (2, 9)) for line in range(2, 10)]
+    assert "Affiliate ASHA10: ₹100.00" in answer.content.decode()
+    assert not Purchase.objects.exists() and not Touch.objects.exists()
+    confirmed = {"system": "web", "text": answer.context["form"].initial["text"], "confirm": "yes"}
+    for _ in range(2):
+        assert staff.post(page("import"), confirmed).status_code == 302
+    assert Purchase.objects.get().external_id == "W1"
+    assert credited(enrolment) == 100
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("order,amount\n1,2\n", "The column “order_id” is missing."),
+        ("order_id,amount,colour\n1,2,red\n", "The column “colour” is not known."),
+        ("order_id,amount\n" + "1,2\n" * 1001, "There are more than 1,000 rows."),
+        (b"order_id,amount\n\xff,2\n", "Save the file as CSV in UTF-8."),
+        ("", "The submitted file is empty."),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_with_its_reason(
+    staff: Client, text: str | bytes, message: str
+) -> None:
+    assert message in upload(staff, text).content.decode()
+    assert not Purchase.objects.exists()
+
+
+def test_the_empty_file_has_the_columns_that_are_known(staff: Client) -> None:
+    empty = staff.get(page("import_template")).content.decode()
+    assert upload(staff, empty).context["form"].errors == {}
+
+
 @pytest.mark.security
 @pytest.mark.parametrize("name", ["cashier", "marketer", "support", "finance", "analyst"])
 def test_only_who_may_attribute_decides(name: str, owner: User) -> None:
@@ -134,6 +189,7 @@ def test_only_who_may_attribute_decides(name: str, owner: User) -> None:
         page("binding_bind"),
         f"{page('binding_end')}?ids={binding.pk}",
         page("attributionpolicy_add"),
+        page("import"),
     ):
         assert browser.post(url, form).status_code == 403
     assert not ManualAttribution.objects.exists()
