@@ -145,10 +145,10 @@ class SalesFileForm(forms.Form):
             if file.size > LARGEST_FILE:
                 self.add_error("file", "The file is larger than 1 MB.")
                 return given
-            try:
-                given["text"] = file.read().decode("utf-8-sig")
-            except UnicodeDecodeError:
+            text = file.read().decode("utf-8-sig", "replace")
+            if "\ufffd" in text or "\x00" in text:
                 self.add_error("file", "Save the file as CSV in UTF-8.")
+            given["text"] = text
         elif not given.get("text"):
             self.add_error("file", "Choose a file.")
         return given

@@ -138,7 +138,7 @@ def test_a_file_of_sales_is_tried_before_it_is_recorded(staff: Client) -> None:
         "W3,500,,,\r\n"
         "W5,NaN,ASHA10,,\r\n"
         "W6,1.005,ASHA10,,\r\n"
-        "W7,5,ASHA\x0010,,\r\n"
+        "W7,5,ASHA\x0710,,\r\n"
         "W4,500,ASHA10,yesterday,\r\n"
         "W1,1000,ASHA10,2026-03-10 14:30,+447700900321\r\n"
     )
@@ -161,6 +161,7 @@ def test_a_file_of_sales_is_tried_before_it_is_recorded(staff: Client) -> None:
         ("order_id,amount,colour\n1,2,red\n", "The column “colour” is not known."),
         ("order_id,amount\n" + "1,2\n" * 1001, "There are more than 1,000 rows."),
         (b"order_id,amount\n\xff,2\n", "Save the file as CSV in UTF-8."),
+        ("order_id,amount\n\x00,2\n", "Save the file as CSV in UTF-8."),
         ("", "The submitted file is empty."),
     ],
 )
