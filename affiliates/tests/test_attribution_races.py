@@ -3,13 +3,11 @@
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
-from unittest import mock
 
 import pytest
 
 from affiliates.models import Binding, CommissionEntry, Conversion
 from affiliates.services import TrackedSale, settle_commissions, track_sales
-from affiliates.services.bindings import BindingBook
 from affiliates.services.buyers import Buyer
 from affiliates.tests.factories import SALE_AT, make_enrolment, make_sale
 from affiliates.tests.test_attribution import make_binding_plan, make_click
@@ -48,21 +46,6 @@ def first_bills_at_once() -> None:
 def test_first_bills_at_once_bind_their_customer_to_one_who_gets_them_all() -> None:
     for _ in range(ROUNDS):
         first_bills_at_once()
-
-
-def test_without_hearing_again_such_bills_would_go_to_several() -> None:
-    write = BindingBook.write
-
-    def careless(book: BindingBook) -> bool:
-        write(book)
-        return True
-
-    def many_rounds() -> None:
-        for _ in range(5 * ROUNDS):
-            first_bills_at_once()
-
-    with mock.patch.object(BindingBook, "write", careless), pytest.raises(AssertionError):
-        many_rounds()
 
 
 def test_eight_workers_on_the_same_bills_convert_each_once() -> None:
