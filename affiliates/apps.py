@@ -26,13 +26,29 @@ class AffiliatesConfig(AppConfig):
     name = "affiliates"
 
     def ready(self) -> None:
-        from affiliates import panels
-        from affiliates.handlers import settle_recorded_purchases
-        from customers.events import PurchaseRecorded
+        from affiliates import handlers, panels, portal
+        from customers.events import (
+            CustomerRegistered,
+            CustomersMerged,
+            CustomersSeparated,
+            PurchaseRecorded,
+        )
         from loyalty_site.outbox.services import subscribe
 
-        subscribe(settle_recorded_purchases, PurchaseRecorded, name="affiliates.settle_commissions")
+        subscribe(
+            handlers.settle_recorded_purchases,
+            PurchaseRecorded,
+            name="affiliates.settle_commissions",
+        )
+        subscribe(
+            handlers.note_codes_at_registration, CustomerRegistered, name="affiliates.note_codes"
+        )
+        subscribe(handlers.follow_merges, CustomersMerged, name="affiliates.follow_merges")
+        subscribe(
+            handlers.follow_separations, CustomersSeparated, name="affiliates.follow_separations"
+        )
         panels.register()
+        portal.register()
         post_migrate.connect(guard_ledger, sender=self)
 
 

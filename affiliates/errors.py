@@ -8,6 +8,11 @@ class AffiliateNotFoundError(NotFoundError):
     message = "There is no such affiliate."
 
 
+class AffiliateNotEarningError(DomainError):
+    code = "affiliate_not_earning"
+    message = "{affiliate} does not earn now: not approved, or no longer on the plan."
+
+
 class AlreadyAffiliateError(DomainError):
     code = "already_affiliate"
     message = "This customer is already an affiliate."
@@ -73,6 +78,26 @@ class EnrolmentEndedError(DomainError):
     message = "{affiliate} is no longer on the plan “{plan}”."
 
 
+class BillNotFoundError(NotFoundError):
+    code = "bill_not_found"
+    message = "There is no such bill."
+
+
+class BindingEndedError(DomainError):
+    code = "binding_ended"
+    message = "This customer is no longer bound."
+
+
+class ClickNotFoundError(NotFoundError):
+    code = "click_not_found"
+    message = "There is no such click."
+
+
+class CodeNotFoundError(NotFoundError):
+    code = "code_not_found"
+    message = "No affiliate has the code “{text}”."
+
+
 class CodeTakenError(DomainError):
     code = "code_taken"
     message = "The code {text} is already in use."
@@ -88,6 +113,11 @@ class InvalidCodeError(InvalidInputError):
     message = "A code has 3 to 40 letters, digits, “-” or “_”."
 
 
+class InvalidFileError(InvalidInputError):
+    code = "invalid_file"
+    message = "{problem}"
+
+
 class InvalidTermsError(InvalidInputError):
     code = "invalid_terms"
     message = "{problem}"
@@ -101,6 +131,26 @@ class LinkNotFoundError(NotFoundError):
 class LinkRefusedError(DomainError):
     code = "link_refused"
     message = "{affiliate} cannot have new links at present."
+
+
+class ManualCommissionExistsError(DomainError):
+    code = "manual_commission_exists"
+    message = "A commission was granted by hand for bill {number}; take it back first."
+
+
+class NobodyNamedError(InvalidInputError):
+    code = "nobody_named"
+    message = "Say who was brought: a customer's number, phone or e-mail address."
+
+
+class NotEligibleError(DomainError):
+    code = "not_eligible"
+    message = "{affiliate} cannot earn on bill {number}. {why}"
+
+
+class OwnClaimError(DomainError):
+    code = "own_claim"
+    message = "Nobody brings themselves: this is the affiliate's own phone."
 
 
 class PlanNotPublishedError(DomainError):
@@ -159,11 +209,6 @@ class CommissionInPayoutError(InvalidInputError):
     message = "A commission that is in a payout stays as it is; take money back instead."
 
 
-class BillNotFoundError(NotFoundError):
-    code = "bill_not_found"
-    message = "There is no bill {number}."
-
-
 class PlanReplayNotFoundError(NotFoundError):
     code = "plan_replay_not_found"
     message = "There is no such replay."
@@ -172,3 +217,23 @@ class PlanReplayNotFoundError(NotFoundError):
 class EnrolmentNotFoundError(NotFoundError):
     code = "enrolment_not_found"
     message = "This affiliate is on no such plan."
+
+
+class ReasonMissingError(InvalidInputError):
+    code = "reason_missing"
+    message = "Write down the reason."
+
+
+class ReturnExceedsSaleError(DomainError):
+    code = "return_exceeds_sale"
+    message = "Of order {order} only {left} can still come back."
+
+
+class SaleNotFoundError(NotFoundError):
+    code = "sale_not_found"
+    message = "There is no sale {order} yet; say how much came back, and it waits for it."
+
+
+class UnknownBuyerError(NotFoundError):
+    code = "unknown_buyer"
+    message = "There is no customer {customer_id}."

@@ -1,13 +1,12 @@
 from django.urls import URLPattern, URLResolver, path
 
-from affiliates import views
+from affiliates import api, views
 from affiliates.api import (
     AffiliatesView,
     AffiliateView,
     AmendCommissionsView,
     CancelPlanReplayView,
     ClawBackView,
-    CommissionsView,
     DecideView,
     GrantCommissionView,
     LinksView,
@@ -49,9 +48,10 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("affiliates/", AffiliatesView.as_view(), name="affiliates"),
     path("affiliates/<int:affiliate_id>/", AffiliateView.as_view(), name="affiliate"),
     path("affiliates/<int:affiliate_id>/decide/", DecideView.as_view(), name="affiliate-decide"),
+    path("affiliates/", api.AffiliatesView.as_view(), name="affiliates"),
     path(
         "affiliates/<int:affiliate_id>/commissions/",
-        CommissionsView.as_view(),
+        api.CommissionsView.as_view(),
         name="affiliate-commissions",
     ),
     path("affiliates/links/", LinksView.as_view(), name="affiliate-links"),
@@ -82,4 +82,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
         CancelPlanReplayView.as_view(),
         name="affiliate-plan-replay-cancel",
     ),
+    path("affiliates/conversions/", api.ConversionsView.as_view(), name="affiliate-conversions"),
+    path(
+        "affiliates/purchases/<int:purchase_id>/attribution/",
+        api.AttributionView.as_view(),
+        name="affiliate-attribution",
+    ),
+    path("affiliates/track/lead/", api.TrackLeadView.as_view(), name="affiliate-track-lead"),
+    path("affiliates/track/sale/", api.TrackSaleView.as_view(), name="affiliate-track-sale"),
+    path("affiliates/track/sales/", api.TrackSalesView.as_view(), name="affiliate-track-sales"),
+    path("affiliates/track/return/", api.TrackReturnView.as_view(), name="affiliate-track-return"),
 ]

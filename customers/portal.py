@@ -36,6 +36,15 @@ _FOUND = "_portal_customer"
 P = ParamSpec("P")
 CustomerView = Callable[Concatenate[HttpRequest, Customer, P], HttpResponse]
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+Visit = Callable[[HttpRequest, Customer], None]
+
+_visits: list[Visit] = []
+
+
+def register_visit(visit: Visit) -> None:
+    """Be told of each page that a signed-in customer opens; called from `apps.ready()`."""
+    if visit not in _visits:
+        _visits.append(visit)
 
 
 # --- who is signed in ---------------------------------------------------------------------------
@@ -110,6 +119,8 @@ def customer_required(view: CustomerView[P]) -> View[P]:
         if customer is None:
             query = urlencode({NEXT: request.get_full_path()}) if request.method == "GET" else ""
             return HttpResponseRedirect(f"{reverse('portal:sign-in')}?{query}".rstrip("?"))
+        for visit in _visits:
+            visit(request, customer)
         response = view(request, customer, *args, **kwargs)
         add_never_cache_headers(response)
         return response

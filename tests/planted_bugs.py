@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LEDGER = "loyalty/ledger"
 TESTS = "loyalty/tests"
+AFFILIATES = "affiliates/tests"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,6 +288,47 @@ BUGS = (
         wrong="counts = paid.counted_net > 0",
         test="affiliates/tests/test_cases_plans.py::"
         "test_bills_that_wait_for_a_person_reach_no_goal_but_use_up_the_limit",
+    ),
+    Bug(
+        name="a touch counts for ever",
+        file="affiliates/engine/attribution.py",
+        right="age > timedelta(days=candidate.window_days)",
+        wrong="False",
+        test=f"{AFFILIATES}/test_attribution.py::"
+        "test_a_touch_counts_within_the_window_of_the_plan_and_not_after_the_bill",
+    ),
+    Bug(
+        name="a bill binds in the order of arrival",
+        file="affiliates/services/bindings.py",
+        right="elif at < live.bound_at and live.recorded_by_id is None:",
+        wrong="elif False:",
+        test=f"{AFFILIATES}/test_attribution.py::"
+        "test_bills_in_any_order_bind_to_who_made_the_earliest",
+    ),
+    Bug(
+        name="a suspended affiliate loses what was decided before",
+        file="affiliates/services/evidence.py",
+        right="is_approved=is_pinned or affiliate.may_earn",
+        wrong="is_approved=affiliate.may_earn",
+        test=f"{AFFILIATES}/test_attribution.py::"
+        "test_a_correction_of_the_bill_does_not_undo_what_was_pinned",
+    ),
+    Bug(
+        name="a report overwrites the bill of the ERP",
+        file="affiliates/services/tracking.py",
+        right="            if bill is None or sale.key in tracked:",
+        wrong="            if True:",
+        test=f"{AFFILIATES}/test_cases_attribution.py::"
+        "test_an_order_is_one_bill_whether_the_shop_or_the_erp_tells_of_it_first",
+    ),
+    Bug(
+        name="who lost the race for a customer decides as if they had won",
+        file="affiliates/services/attributing.py",
+        right="            if book.write():",
+        wrong="            if book.write() or True:",
+        test=f"{AFFILIATES}/test_attribution_races.py::"
+        "test_first_bills_at_once_bind_their_customer_to_one_who_gets_them_all",
+        needs_postgresql=True,
     ),
 )
 

@@ -1,6 +1,7 @@
 """The back office of affiliates."""
 
 from affiliates.admin import (
+    attribution,
     conversions,
     enrolments,
     people,
@@ -10,6 +11,7 @@ from affiliates.admin import (
 )
 
 __all__ = [
+    "attribution",
     "conversions",
     "enrolments",
     "people",

@@ -1,5 +1,9 @@
 """Affiliates, their links and clicks, and their commissions, for integrators."""
 
+from affiliates.api.conversions import (
+    AttributionView,
+    ConversionsView,
+)
 from affiliates.api.granting import (
     AmendCommissionsView,
     ClawBackView,
@@ -26,14 +30,22 @@ from affiliates.api.replays import (
     PlanReplaysView,
     PlanReplayView,
 )
+from affiliates.api.tracking import (
+    TrackLeadView,
+    TrackReturnView,
+    TrackSalesView,
+    TrackSaleView,
+)
 
 __all__ = [
     "AffiliateView",
     "AffiliatesView",
     "AmendCommissionsView",
+    "AttributionView",
     "CancelPlanReplayView",
     "ClawBackView",
     "CommissionsView",
+    "ConversionsView",
     "DecideView",
     "GrantCommissionView",
     "LinksView",
@@ -44,4 +56,8 @@ __all__ = [
     "PublishPlanView",
     "SimulatePlanView",
     "TrackClickView",
+    "TrackLeadView",
+    "TrackReturnView",
+    "TrackSaleView",
+    "TrackSalesView",
 ]

@@ -10,6 +10,7 @@ from affiliates.engine.addresses import (
     with_parameters,
 )
 from affiliates.engine.attribution import (
+    CLOCK_TOLERANCE,
     LADDER,
     Attribution,
     Bill,
@@ -20,6 +21,7 @@ from affiliates.engine.attribution import (
     Verdict,
     attribute,
     normal_code,
+    read_ladder,
 )
 from affiliates.engine.charts import (
     Bar,
@@ -85,6 +87,7 @@ __all__ = [
     "ALL",
     "CLICK_COOKIE",
     "CLICK_PARAMETER",
+    "CLOCK_TOLERANCE",
     "FOLLOWS",
     "LADDER",
     "MINOR_UNIT",
@@ -141,6 +144,7 @@ __all__ = [
     "normal_website",
     "price",
     "rate_difference",
+    "read_ladder",
     "recognise",
     "referrer_host",
     "round_money",

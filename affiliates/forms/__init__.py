@@ -1,5 +1,13 @@
 """What staff and affiliates fill in; the services decide."""
 
+from affiliates.forms.attribution import (
+    AttributeForm,
+    BindForm,
+    ClaimForm,
+    PolicyForm,
+    ReasonForm,
+    SalesFileForm,
+)
 from affiliates.forms.granting import (
     GrantForm,
 )
@@ -31,6 +39,9 @@ from affiliates.forms.reach import (
 __all__ = [
     "AffiliateForm",
     "ApplicationForm",
+    "AttributeForm",
+    "BindForm",
+    "ClaimForm",
     "CodeForm",
     "DecisionForm",
     "EnrolForm",
@@ -39,10 +50,13 @@ __all__ = [
     "NewLinkForm",
     "OverridesForm",
     "PlanForm",
+    "PolicyForm",
     "ProfileForm",
     "PublishPlanForm",
+    "ReasonForm",
     "RecruiterForm",
     "ReplayPlanForm",
+    "SalesFileForm",
     "TryPlanForm",
     "VisitorForm",
     "groups_of",

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('affiliates', '0010_drafts_replays_and_tallies'),
+        ('affiliates', '0020_merged_affiliates_and_rungs'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

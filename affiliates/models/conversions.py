@@ -35,6 +35,7 @@ class Conversion(models.Model):
     plan_version = models.ForeignKey(
         PlanVersion, null=True, on_delete=models.PROTECT, related_name="+"
     )
+    rung = models.CharField(max_length=7, blank=True, help_text="How the winner came to the bill.")
     state = models.CharField(max_length=9, choices=State.choices, default=State.TRACKED)
     shares = models.JSONField(default=list)
     candidates = models.JSONField(default=list)

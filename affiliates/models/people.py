@@ -24,6 +24,14 @@ class Affiliate(models.Model):
         related_name="affiliate",
         help_text="Who signs in to the affiliate page, and whose own purchases earn nothing.",
     )
+    joined_as = models.ForeignKey(
+        Customer,
+        null=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="The customer before two records of one person were merged.",
+    )
     phone = EncryptedTextField(blank=True, help_text="With country code, like +919876543210.")
     email = EncryptedTextField("e-mail", blank=True)
     state = models.CharField(max_length=9, choices=State.choices, default=State.APPLIED)

@@ -7,11 +7,22 @@ from affiliates.selectors.applications import (
     is_recruited_by,
     recruits_of,
 )
-from affiliates.selectors.conversions import (
+from affiliates.selectors.attribution import (
+    WAYS,
     CandidateView,
+    attribution_policy,
+    clicks_by_id,
+    codes_by_text,
+    describe_candidates,
+    get_bill,
+    get_code,
+    manual_attributions,
+    reason_text,
+    rung_label,
+)
+from affiliates.selectors.conversions import (
     CommissionView,
     commissions_of,
-    describe_candidates,
     describe_commission,
 )
 from affiliates.selectors.explanations import (
@@ -57,6 +68,7 @@ from affiliates.selectors.reach import (
 )
 
 __all__ = [
+    "WAYS",
     "AffiliateFigures",
     "CandidateView",
     "CommissionView",
@@ -67,6 +79,9 @@ __all__ = [
     "active_targets",
     "affiliate_counts",
     "application_policy",
+    "attribution_policy",
+    "clicks_by_id",
+    "codes_by_text",
     "commissions_of",
     "describe_candidates",
     "describe_commission",
@@ -86,13 +101,18 @@ __all__ = [
     "front_page",
     "funnel",
     "get_affiliate",
+    "get_bill",
+    "get_code",
     "get_link",
     "is_recruited_by",
     "links_of",
+    "manual_attributions",
     "program_zone",
+    "reason_text",
     "recent_figures",
     "recruits_of",
     "resolve_click",
+    "rung_label",
     "short_address",
     "summed",
     "whole_address",

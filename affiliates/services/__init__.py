@@ -6,6 +6,13 @@ from affiliates.services.applications import (
     apply_as_affiliate,
     decide_affiliates,
 )
+from affiliates.services.bindings import (
+    bind_customer,
+    end_binding,
+)
+from affiliates.services.buyers import (
+    Buyer,
+)
 from affiliates.services.clicks import (
     count_share,
     drain_journal,
@@ -20,11 +27,17 @@ from affiliates.services.enrolments import (
     end_enrolment,
     enrol_affiliate,
 )
+from affiliates.services.following import (
+    follow_customers,
+)
 from affiliates.services.granting import (
     Amendment,
     amend_commissions,
     claw_back,
     grant_commission,
+)
+from affiliates.services.manual import (
+    attribute_manually,
 )
 from affiliates.services.people import (
     change_profile,
@@ -59,9 +72,30 @@ from affiliates.services.replaying import (
     run_plan_replay,
     start_plan_replay,
 )
+from affiliates.services.sales_files import (
+    COLUMNS,
+    FileRow,
+    read_sales,
+    try_sales,
+)
 from affiliates.services.settling import (
     granted_reference,
     settle_commissions,
+)
+from affiliates.services.touches import (
+    Said,
+    claim_customers,
+    claim_from_texts,
+    claim_phone,
+    record_touches,
+    remember_click,
+)
+from affiliates.services.tracking import (
+    TrackedResult,
+    TrackedSale,
+    track_lead,
+    track_return,
+    track_sales,
 )
 from affiliates.services.trying import (
     Imagined,
@@ -71,17 +105,28 @@ from affiliates.services.trying import (
 )
 
 __all__ = [
+    "COLUMNS",
     "Amendment",
+    "Buyer",
     "Decision",
+    "FileRow",
     "Imagined",
     "PlanTryOut",
+    "Said",
+    "TrackedResult",
+    "TrackedSale",
     "add_code",
     "amend_commissions",
     "answer_affiliate_invitation",
     "apply_as_affiliate",
+    "attribute_manually",
+    "bind_customer",
     "cancel_plan_replay",
     "change_overrides",
     "change_profile",
+    "claim_customers",
+    "claim_from_texts",
+    "claim_phone",
     "claw_back",
     "count_share",
     "create_link",
@@ -91,8 +136,10 @@ __all__ = [
     "discard_draft",
     "draft_of",
     "drain_journal",
+    "end_binding",
     "end_enrolment",
     "enrol_affiliate",
+    "follow_customers",
     "get_plan",
     "get_plan_replay",
     "grant_commission",
@@ -106,8 +153,11 @@ __all__ = [
     "publish_draft",
     "publish_plan",
     "read_draft",
+    "read_sales",
+    "record_touches",
     "record_visits",
     "register_affiliate",
+    "remember_click",
     "rename_plan",
     "run_plan_replay",
     "save_draft",
@@ -118,6 +168,10 @@ __all__ = [
     "simulate_commission",
     "start_plan_replay",
     "terms_of",
+    "track_lead",
+    "track_return",
+    "track_sales",
     "try_plan",
+    "try_sales",
     "written_form",
 ]

@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from affiliates.engine import normal_code
@@ -51,15 +50,6 @@ class Order:
     @property
     def codes(self) -> list[str]:
         return [normal_code(code) for code in self.sale.codes if isinstance(code, str)]
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What the attribution of this order rests on."""
-        return {"customer_id": self.sale.customer_id, "codes": self.codes}
-
-    @property
-    def may_convert(self) -> bool:
-        return bool(self.codes) and self.sale.net > 0
 
 
 def lock_orders(purchase_ids: Collection[int]) -> dict[int, Order]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from affiliates.engine import ALL, Party, minor_unit, round_money
 from affiliates.models import Conversion, Enrolment
-from affiliates.services.attributing import party_of
+from affiliates.services.attributing import buyer_party
 from affiliates.services.orders import Order
 from affiliates.services.planbook import PARENT, SPLIT, WINNER, Figures, PlanBook, Share, plain
 
@@ -83,7 +83,7 @@ def recruiters_share(
         phone=affiliate.phone or getattr(affiliate.customer, "phone", ""),
         email=affiliate.email or getattr(affiliate.customer, "email", ""),
     )
-    is_own = party_of(order.sale.customer).is_same_person(person)
+    is_own = buyer_party(order.sale.customer).is_same_person(person)
     if is_own or any(one["enrolment_id"] == parent.pk for one in shares):
         return None
     book.enrolments[parent.pk] = parent

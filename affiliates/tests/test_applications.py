@@ -29,6 +29,7 @@ from affiliates.services import (
     apply_as_affiliate,
     change_profile,
     decide_affiliates,
+    default_target,
     end_enrolment,
     enrol_affiliate,
     register_affiliate,
@@ -256,6 +257,7 @@ def test_deciding_takes_the_same_number_of_queries_for_few_and_many(
     owner: User, django_assert_num_queries: Any
 ) -> None:
     ApplicationPolicy.objects.create(plan=make_plan())
+    default_target()
     few = [apply(make_customer(name=f"Few{index}")) for index in range(2)]
     many = [apply(make_customer(name=f"Many{index}")) for index in range(20)]
     with CaptureQueriesContext(connection) as for_few:

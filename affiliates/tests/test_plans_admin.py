@@ -182,7 +182,7 @@ def test_a_draft_is_tried_on_a_real_bill_with_its_arithmetic(staff: Client) -> N
     text = staff.get(page("plan_try_out", plan.pk), {"bill": nobody.number}).content.decode()
     assert "Nobody brought this bill" in text and "₹2.50" in text
     text = staff.get(page("plan_try_out", plan.pk), {"bill": "?"}).content.decode()
-    assert "There is no bill ?" in text
+    assert "There is no such bill." in text
     assert CommissionEntry.objects.count() == 1
 
 
@@ -217,7 +217,7 @@ def test_commission_is_granted_and_taken_back_by_hand(staff: Client) -> None:
     assert staff.post(url, sent).status_code == 302
     assert CommissionEntry.objects.get().amount == -50
     unknown = {**sent, "what": "manual", "bill": "?"}
-    assert "There is no bill ?" in staff.post(url, unknown).content.decode()
+    assert "There is no such bill." in staff.post(url, unknown).content.decode()
     bill = make_sale()
     assert staff.post(url, {**unknown, "bill": bill.number}).status_code == 302
     assert "Paid twice" in staff.get(page("commissionentry_changelist")).content.decode()

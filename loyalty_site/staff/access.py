@@ -145,6 +145,14 @@ ROUTES: Mapping[str, Mapping[str, str]] = {
     "/api/v1/affiliates/plan-replays/<int:replay_id>/cancel/": {
         "POST": "affiliates.add_planreplay"
     },
+    "/api/v1/affiliates/conversions/": {"GET": "affiliates.view_conversion"},
+    "/api/v1/affiliates/purchases/<int:purchase_id>/attribution/": {
+        "POST": "affiliates.attribute_conversion"
+    },
+    "/api/v1/affiliates/track/lead/": {"POST": "affiliates.add_touch"},
+    "/api/v1/affiliates/track/sale/": {"POST": "customers.add_purchase"},
+    "/api/v1/affiliates/track/sales/": {"POST": "customers.add_purchase"},
+    "/api/v1/affiliates/track/return/": {"POST": "customers.add_purchase"},
     # ERP
     "/api/v1/erp/mappings": {"GET": "erp.view_mappingversion", "POST": "erp.add_mappingversion"},
     "/api/v1/erp/runs": {"GET": "erp.view_syncrun"},

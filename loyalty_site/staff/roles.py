@@ -40,6 +40,7 @@ _COUNTER = (
     "loyalty.view_reward",
     "loyalty.view_redemption",
     "loyalty.use_voucher",
+    "affiliates.add_touch",
 )
 _CUSTOMER_CARE = (
     *_COUNTER,

@@ -12,6 +12,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
+from affiliates.services import Said, claim_from_texts
 from customers.models import Consent, Customer
 from customers.selectors import customers_by_phone
 from customers.services import record_consent
@@ -312,8 +313,11 @@ def _apply_inbound(readings: Sequence[_Read], channels: Mapping[str, Channel]) -
         body__in=[body for body, _ in readings],
     )
     new = set(ours.values_list("wamid", flat=True))
-    said = [update for _, update in updates.values() if update.wamid in new and update.wish]
-    for update in sorted(said, key=lambda each: each.at):
+    fresh = [update for _, update in updates.values() if update.wamid in new]
+    claim_from_texts(
+        said=[Said(phone=each.phone, text=each.text, at=each.at) for each in fresh if each.text]
+    )
+    for update in sorted((each for each in fresh if each.wish), key=lambda each: each.at):
         if customer := customers.get(update.phone):
             _follow_wish(customer, update)
 

@@ -14,6 +14,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from affiliates.models import Touch
+from affiliates.tests.factories import make_enrolment
 from customers.models import Consent, Customer
 from customers.selectors import consent_states
 from messaging.models import (
@@ -416,6 +418,18 @@ def test_a_text_is_kept_and_opens_the_window(client: Client, channel: Channel) -
     assert (message.customer, message.kind) == (customer, "text")
     assert message.text == "How many points do I have?"
     assert window_closes_at(customer) == message.occurred_at + timedelta(hours=24)
+
+
+def test_an_affiliates_code_in_a_text_says_once_who_sent_the_writer(
+    client: Client, channel: Channel
+) -> None:
+    customer, enrolment = make_customer(phone="+447700900101"), make_enrolment()
+    for wamid in ("wamid.IN", "wamid.IN", "wamid.IN2"):
+        post(client, body_of(messages=[inbound(text="Hi, asha10!", wamid=wamid)]))
+    apply_all()
+    touch = Touch.objects.get()
+    assert (touch.enrolment, touch.customer, touch.touched_at) == (enrolment, customer, AT)
+    assert (touch.way, touch.place) == ("claim", "whatsapp")
 
 
 @pytest.mark.parametrize(

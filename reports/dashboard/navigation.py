@@ -111,6 +111,9 @@ AREAS = (
             Listing("affiliates.affiliate", _("Affiliates")),
             Listing("affiliates.commissionentry", _("Commissions")),
             Listing("affiliates.conversion", _("Bills they brought")),
+            Listing("affiliates.binding", _("Bound customers")),
+            Listing("affiliates.touch", _("Touches")),
+            Listing("affiliates.attributionpolicy", _("Who counts")),
             Listing("affiliates.plan", _("Plans")),
             Listing("affiliates.link", _("Links")),
             Listing("affiliates.click", _("Clicks")),
@@ -178,6 +181,16 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                 "active": request.path.startswith(counter),
             }
         )
+    asking = reverse("admin:affiliates_counter")
+    if request.user.has_perm("affiliates.add_touch"):
+        entries.append(
+            {
+                "title": _("Who sent you?"),
+                "icon": "record_voice_over",
+                "link": asking,
+                "active": request.path == asking,
+            }
+        )
     for area in AREAS:
         listings = area.open_listings(request)
         if listings:
@@ -186,7 +199,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                     "title": area.title,
                     "icon": area.icon,
                     "link": str(listings[0].link),
-                    "active": not request.path.startswith(counter)
+                    "active": not request.path.startswith((counter, asking))
                     and any(request.path.startswith(str(one.link)) for one in listings),
                 }
             )

@@ -168,6 +168,7 @@ def test_a_cashier_finds_the_way_to_the_work(staff: Staff) -> None:
     answer = staff("cashier").get(HOME)
     assert [str(item["title"]) for item in answer.context["shortcuts"]] == [
         "Counter",
+        "Who sent you?",
         "Members",
         "Points",
         "Rewards",
@@ -180,6 +181,7 @@ def test_the_sidebar_has_its_areas_in_order(staff: Staff) -> None:
     assert [str(item["title"]) for item in group["items"]] == [
         "Dashboard",
         "Counter",
+        "Who sent you?",
         "Members",
         "Points",
         "Rewards",

@@ -18,6 +18,12 @@ pytestmark = [pytest.mark.django_db, pytest.mark.security]
 _OPEN_ADMIN = {"/admin/login/", "/admin/logout/", "/admin/jsi18n/"}
 
 
+@pytest.fixture(autouse=True)
+def _many_requests(settings: Any) -> None:
+    """These tests ask more in a minute than a stranger may."""
+    settings.RATE_LIMIT_ANONYMOUS_PER_MINUTE = 10_000
+
+
 def _walk(resolver: URLResolver, prefix: str) -> Iterator[tuple[str, URLPattern]]:
     for route in resolver.url_patterns:
         address = prefix + str(route.pattern).removeprefix("^").removesuffix("$")
