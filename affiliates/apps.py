@@ -8,6 +8,7 @@ APPEND_ONLY = (
     "affiliates_commissionentry",
     "affiliates_manualattribution",
     "affiliates_payoutdetails",
+    "affiliates_payoutstep",
     "affiliates_planversion",
     "affiliates_withholdingrate",
 )

@@ -1,4 +1,4 @@
-"""Who brought a bill, and what that pays: pure decisions that say why."""
+"""Who brought a bill, what that pays, and who is paid: pure decisions that say why."""
 
 from affiliates.engine.attribution import (
     LADDER,
@@ -20,6 +20,22 @@ from affiliates.engine.commissions import (
     commission,
     correction,
 )
+from affiliates.engine.payouts import (
+    Method,
+    Standing,
+    TaxRate,
+    TaxYear,
+    Transfer,
+    Wait,
+    Withheld,
+    csv_text,
+    payment_file,
+    points_for,
+    safe_cell,
+    tax_year_start,
+    waits_for,
+    withhold,
+)
 
 __all__ = [
     "LADDER",
@@ -29,13 +45,27 @@ __all__ = [
     "Candidate",
     "Commission",
     "Kind",
+    "Method",
     "Party",
     "Reason",
     "Rung",
+    "Standing",
+    "TaxRate",
+    "TaxYear",
     "Terms",
+    "Transfer",
     "Verdict",
+    "Wait",
+    "Withheld",
     "attribute",
     "commission",
     "correction",
+    "csv_text",
     "normal_code",
+    "payment_file",
+    "points_for",
+    "safe_cell",
+    "tax_year_start",
+    "waits_for",
+    "withhold",
 ]

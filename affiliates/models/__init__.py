@@ -8,6 +8,7 @@ from affiliates.models.payouts import (
     PayoutDetails,
     PayoutLine,
     PayoutPolicy,
+    PayoutStep,
     WithholdingRate,
 )
 from affiliates.models.people import Affiliate
@@ -34,6 +35,7 @@ __all__ = [
     "PayoutDetails",
     "PayoutLine",
     "PayoutPolicy",
+    "PayoutStep",
     "Plan",
     "PlanVersion",
     "ReachDay",
