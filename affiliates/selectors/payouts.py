@@ -228,7 +228,8 @@ def _why(wait: Wait, details: PayoutDetails | None, policy: PayoutPolicy) -> str
 
 
 def _plain(number: Decimal) -> str:
-    return f"{number.normalize():f}"
+    # A policy that nobody wrote yet holds whole numbers as its defaults.
+    return f"{Decimal(number).normalize():f}"
 
 
 def plan_of(affiliate: Affiliate, *, now: datetime | None = None) -> PlannedPayout | None:
