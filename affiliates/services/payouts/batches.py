@@ -86,7 +86,7 @@ def _claim(batch: PayoutBatch, affiliate_ids: Collection[int], now: datetime) ->
     planned = _payable(plan_payouts(now=now, due=sums), Method(batch.method))
     payouts = Payout.objects.bulk_create([_payout(batch, one) for one in planned])
     lines = [(entry_id, one.pk) for one in payouts for entry_id in entries[one.affiliate_id]]
-    insert_missing_rows(PayoutLine, ["entry", "payout"], sorted(lines))
+    insert_missing_rows(PayoutLine, ["entry_id", "payout_id"], sorted(lines))
     return _won(payouts)
 
 
