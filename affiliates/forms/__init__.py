@@ -1,5 +1,11 @@
 """What staff fill in; the services decide."""
 
+from affiliates.forms.payouts import (
+    MethodForm,
+    PayoutDetailsForm,
+    ReasonForm,
+    StaffPayoutDetailsForm,
+)
 from affiliates.forms.people import (
     AffiliateForm,
 )
@@ -9,5 +15,9 @@ from affiliates.forms.plans import (
 
 __all__ = [
     "AffiliateForm",
+    "MethodForm",
+    "PayoutDetailsForm",
     "PlanForm",
+    "ReasonForm",
+    "StaffPayoutDetailsForm",
 ]

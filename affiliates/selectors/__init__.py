@@ -36,6 +36,15 @@ from affiliates.selectors.people import (
     find_affiliate,
     get_affiliate,
 )
+from affiliates.selectors.statement_pdf import statement_pdf
+from affiliates.selectors.statements import (
+    Statement,
+    StatementLine,
+    month_statement,
+    payout_statement,
+    statement_csv,
+    statement_months,
+)
 from affiliates.selectors.verification import CommissionFault, verify_commissions
 
 __all__ = [
@@ -45,6 +54,8 @@ __all__ = [
     "CommissionView",
     "Earnings",
     "PlannedPayout",
+    "Statement",
+    "StatementLine",
     "active_codes",
     "batch_rows",
     "commissions_of",
@@ -62,11 +73,16 @@ __all__ = [
     "get_batch",
     "get_own_payout",
     "in_state",
+    "month_statement",
     "payout_policy",
     "payout_rows",
+    "payout_statement",
     "plan_of",
     "plan_payouts",
     "state_of",
+    "statement_csv",
+    "statement_months",
+    "statement_pdf",
     "verify_commissions",
     "with_earnings",
 ]

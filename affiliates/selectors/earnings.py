@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from django.db.models import DecimalField, F, Q, QuerySet, Sum, Value
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Round
 from django.utils import timezone
 
 from affiliates.engine import MINOR_UNIT
@@ -92,10 +92,12 @@ def state_of(entry: CommissionEntry, *, now: datetime | None = None) -> Commissi
     return CommissionState.DUE if is_due else CommissionState.HELD
 
 
-def _sums(now: datetime, path: str = "") -> dict[str, Coalesce]:
+def _sums(now: datetime, path: str = "") -> dict[str, Round]:
+    # SQLite adds floats, so every sum is rounded where it is made.
     return {
-        state.value: Coalesce(
-            Sum(f"{path}amount", filter=in_state(state, now=now, path=path)), _ZERO
+        state.value: Round(
+            Coalesce(Sum(f"{path}amount", filter=in_state(state, now=now, path=path)), _ZERO),
+            precision=2,
         )
         for state in CommissionState
     }
@@ -106,7 +108,7 @@ def with_earnings(
 ) -> QuerySet[Affiliate]:
     """Affiliates with a sum for each `CommissionState` and their `balance`, in one query."""
     sums = _sums(now or timezone.now(), "entries__")
-    return affiliates.annotate(**sums, balance=F("due") + F("in_batch"))
+    return affiliates.annotate(**sums, balance=Round(F("due") + F("in_batch"), precision=2))
 
 
 def earnings_by_affiliate(

@@ -221,7 +221,7 @@ def _plan(
 def _why(wait: Wait, details: PayoutDetails | None, policy: PayoutPolicy) -> str:
     words = {}
     if wait == Wait.NEW_DETAILS and details:
-        words["when"] = date_format(timezone.localtime(details.payable_from), "DATETIME_FORMAT")
+        words["when"] = date_format(timezone.localtime(details.payable_from), "j M Y, H:i")
     if wait == Wait.BELOW_MINIMUM:
         words["minimum"] = format_money(policy.minimum, settings.DEFAULT_CURRENCY)
     return _(_WAITS[wait]) % words
@@ -302,7 +302,7 @@ def explain_payout(payout: Payout) -> Sequence[str]:
             % {
                 "tax": tax["name"],
                 "total": money(Decimal(tax["year_gross"])),
-                "day": date_format(date.fromisoformat(tax["year_from"])),
+                "day": date_format(date.fromisoformat(tax["year_from"]), "j M Y"),
                 "threshold": money(Decimal(tax["threshold"])),
             }
         )

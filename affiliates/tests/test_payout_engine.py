@@ -63,7 +63,7 @@ def test_says_who_waits_and_why(fields: dict[str, object], wait: Wait | None) ->
 
 def test_nothing_is_withheld_up_to_the_threshold_and_the_whole_year_beyond_it() -> None:
     first = withhold(gross=Decimal(20000), year=TaxYear(), rate=RATE, has_tax_id=True)
-    assert (first.amount, first.base) == (0, 0)
+    assert (first.amount, first.base) == (Decimal(0), Decimal(0))
     year = TaxYear(gross=Decimal(20000), taxed=first.base)
     second = withhold(gross=Decimal("1000.00"), year=year, rate=RATE, has_tax_id=True)
     assert (second.amount, second.base) == (Decimal("420.00"), Decimal(21000))
@@ -74,7 +74,7 @@ def test_nothing_is_withheld_up_to_the_threshold_and_the_whole_year_beyond_it() 
 
 def test_without_a_tax_id_the_higher_rate_holds() -> None:
     kept = withhold(gross=Decimal(30000), year=TaxYear(), rate=RATE, has_tax_id=False)
-    assert (kept.amount, kept.percent) == (Decimal("6000.00"), 20)
+    assert (kept.amount, kept.percent) == (Decimal("6000.00"), Decimal(20))
 
 
 def test_never_more_than_the_payout_is_withheld_and_the_rest_follows() -> None:

@@ -6,10 +6,11 @@
 import contextlib
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -237,7 +238,8 @@ class Shop:
             if payout in self.paid:
                 paid[entry.affiliate_id] += entry.amount
         told = earnings_by_affiliate(list(fell_due), now=self.now)
-        for row in with_earnings(Affiliate.objects.filter(pk__in=fell_due), now=self.now):
+        rows: Iterable[Any] = with_earnings(Affiliate.objects.filter(pk__in=fell_due), now=self.now)
+        for row in rows:
             one = told.get(row.pk)
             balance = fell_due[row.pk] - paid[row.pk]
             if one is None:

@@ -133,7 +133,7 @@ def test_many_affiliates_cost_as_many_queries_as_one(django_assert_num_queries: 
     for amount in ("1.00", "2.00", "3.00"):
         make_payee(amount)
     with django_assert_num_queries(1):
-        rows = list(with_earnings(Affiliate.objects.order_by("pk"), now=NOW))
+        rows: list[Any] = list(with_earnings(Affiliate.objects.order_by("pk"), now=NOW))
     ids = [row.pk for row in rows]
     with django_assert_num_queries(1):
         found = earnings_by_affiliate(ids, now=NOW)
@@ -518,14 +518,18 @@ def test_tax_is_withheld_once_the_years_payouts_exceed_the_threshold() -> None:
     payee = make_payee("19000.00", tax_id="ABCDE1234F")
     mark_paid(batch=sent(), acting_user=maker())
     first = payee.affiliate.payouts.get()
-    assert (first.withheld, first.net) == (0, 19000)
+    assert (first.withheld, first.net) == (Decimal(0), Decimal(19000))
     assert explain_payout(first) == [
-        "No TDS on commission: ₹19,000.00 since April 1, 2026 is not more than ₹20,000.00."
+        "No TDS on commission: ₹19,000.00 since 1 Apr 2026 is not more than ₹20,000.00."
     ]
     make_entry(payee, "2000.00")
     batch = sent()
     second = batch.payouts.get()
-    assert (second.gross, second.withheld, second.net) == (2000, 420, 1580)
+    assert (second.gross, second.withheld, second.net) == (
+        Decimal(2000),
+        Decimal(420),
+        Decimal(1580),
+    )
     assert "1580.00" in batch.content
     assert explain_payout(second) == [
         "TDS on commission: 2 % of ₹21,000.00 is ₹420.00.",
@@ -549,7 +553,7 @@ def test_payouts_that_are_still_on_their_way_count_for_the_threshold_and_failed_
         batch=batch, payout_ids=payout_ids(batch), reason="bank closed", acting_user=maker()
     )
     (planned,) = plan_payouts(now=NOW)
-    assert (planned.due, planned.withheld) == (21000, 420)
+    assert (planned.due, planned.withheld) == (Decimal(21000), Decimal(420))
 
 
 def test_a_new_tax_year_starts_from_nothing_and_rates_follow_their_dates() -> None:
@@ -571,7 +575,7 @@ def test_without_pan_a_fifth_is_withheld_and_it_is_said() -> None:
     set_policy(withholds_tax=True)
     make_payee("30000.00")
     payout = made().payouts.get()
-    assert (payout.withheld, payout.net) == (6000, 24000)
+    assert (payout.withheld, payout.net) == (Decimal(6000), Decimal(24000))
     assert "no tax id (PAN)" in explain_payout(payout)[-1]
 
 

@@ -148,6 +148,11 @@ ROUTES: Mapping[str, Mapping[str, str]] = {
     "/redemptions/<uuid:public_id>/": {"GET": CUSTOMER},
     "/redemptions/<uuid:public_id>/cancel/": {"POST": CUSTOMER},
     "/affiliate/": {"GET": CUSTOMER},
+    "/affiliate/payouts/": {"GET": CUSTOMER},
+    "/affiliate/payouts/<int:payout_id>/": {"GET": CUSTOMER},
+    "/affiliate/payouts/<int:payout_id>/statement.<slug:kind>": {"GET": CUSTOMER},
+    "/affiliate/statements/<int:year>-<int:month>.<slug:kind>": {"GET": CUSTOMER},
+    "/affiliate/payout-details/": {"GET": CUSTOMER, "POST": CUSTOMER},
     # Machines
     "/webhooks/whatsapp/": {"GET": SIGNATURE, "POST": SIGNATURE},
     "/livez": {"GET": PUBLIC},

@@ -1,0 +1,102 @@
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from affiliates.engine import Method
+from affiliates.models import Affiliate, PayoutDetails
+from affiliates.services import give_payout_details
+from loyalty_site.common.errors import InvalidInputError
+from loyalty_site.staff.models import User
+
+_LATIN = {"autocomplete": "off", "spellcheck": "false", "dir": "ltr"}
+
+
+class PayoutDetailsForm(forms.Form):
+    """Where an affiliate's money goes; the service says what is wrong."""
+
+    method = forms.ChoiceField(
+        label=_("How you want to be paid"),
+        choices=[
+            ("bank", _("To a bank account")),
+            ("upi", _("By UPI")),
+            ("points", _("In points")),
+            ("manual", _("Cash or cheque, at the shop")),
+        ],
+    )
+    holder = forms.CharField(
+        label=_("Name of the account's holder"),
+        max_length=120,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    account = forms.CharField(
+        label=_("Account number or UPI address"),
+        max_length=80,
+        required=False,
+        widget=forms.TextInput(attrs=_LATIN),
+    )
+    bank_code = forms.CharField(
+        label=_("IFSC (for a bank account)"),
+        max_length=20,
+        required=False,
+        widget=forms.TextInput(attrs=_LATIN),
+    )
+    tax_id = forms.CharField(
+        label=_("PAN (without it more tax may be withheld)"),
+        max_length=20,
+        required=False,
+        widget=forms.TextInput(attrs=_LATIN),
+    )
+
+    def save(
+        self, affiliate: Affiliate, *, acting_user: User | None = None
+    ) -> PayoutDetails | None:
+        """Give the details over; None, with the error in the form, if they cannot be right."""
+        given = self.cleaned_data
+        try:
+            return give_payout_details(
+                affiliate=affiliate,
+                method=Method(given["method"]),
+                holder=given["holder"],
+                account=given["account"],
+                bank_code=given["bank_code"],
+                tax_id=given["tax_id"],
+                acting_user=acting_user,
+            )
+        except InvalidInputError as error:
+            self.add_error(error.field, str(error))
+            return None
+
+
+class StaffPayoutDetailsForm(PayoutDetailsForm):
+    """The same for staff, for an affiliate of their choice."""
+
+    field_order = ["affiliate"]
+    affiliate = forms.ModelChoiceField(
+        queryset=Affiliate.objects.all(), widget=UnfoldAdminSelectWidget()
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["method"].label = "How to pay"
+        self.fields["method"].widget = UnfoldAdminSelectWidget(choices=PayoutDetails.Method.choices)
+        for name in ("holder", "account", "bank_code", "tax_id"):
+            self.fields[name].widget = UnfoldAdminTextInputWidget(attrs=_LATIN)
+
+
+class MethodForm(forms.Form):
+    """Which way of paying a batch is for, and who is left out of it."""
+
+    method = forms.ChoiceField(choices=PayoutDetails.Method.choices)
+    affiliates = forms.TypedMultipleChoiceField(coerce=int)
+
+
+class ReasonForm(forms.Form):
+    """Why something is given up; it is kept."""
+
+    reason = forms.CharField(
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
+    )
