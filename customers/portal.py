@@ -85,8 +85,8 @@ def signed_in_lately(request: HttpRequest) -> bool:
 
     For what a stolen or forgotten session must not be able to do.
     """
-    at = request.session.get(_AT)
-    return bool(at) and timezone.now() - datetime.fromisoformat(at) < _LATELY
+    at: str | None = request.session.get(_AT)
+    return at is not None and timezone.now() - datetime.fromisoformat(at) < _LATELY
 
 
 def sign_out(request: HttpRequest) -> None:

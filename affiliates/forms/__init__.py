@@ -1,7 +1,7 @@
 """What staff fill in; the services decide."""
 
 from affiliates.forms.payouts import (
-    MethodForm,
+    BatchForm,
     PayoutDetailsForm,
     ReasonForm,
     StaffPayoutDetailsForm,
@@ -15,7 +15,7 @@ from affiliates.forms.plans import (
 
 __all__ = [
     "AffiliateForm",
-    "MethodForm",
+    "BatchForm",
     "PayoutDetailsForm",
     "PlanForm",
     "ReasonForm",

@@ -1,12 +1,14 @@
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from affiliates.engine import Method
+from affiliates.errors import PointsNeedCustomerError
 from affiliates.models import Affiliate, PayoutDetails
-from affiliates.services import give_payout_details
+from affiliates.services import check_payout_details, give_payout_details
 from loyalty_site.common.errors import InvalidInputError
 from loyalty_site.staff.models import User
 
@@ -70,33 +72,67 @@ class PayoutDetailsForm(forms.Form):
             return None
 
 
-class StaffPayoutDetailsForm(PayoutDetailsForm):
+class StaffPayoutDetailsForm(forms.ModelForm):  # type: ignore[type-arg]
     """The same for staff, for an affiliate of their choice."""
 
-    field_order = ["affiliate"]
-    affiliate = forms.ModelChoiceField(
-        queryset=Affiliate.objects.all(), widget=UnfoldAdminSelectWidget()
+    account = forms.CharField(
+        label="Account number or UPI address",
+        max_length=80,
+        required=False,
+        widget=UnfoldAdminTextInputWidget(attrs=_LATIN),
+    )
+    tax_id = forms.CharField(
+        label="Tax id (PAN)",
+        max_length=20,
+        required=False,
+        widget=UnfoldAdminTextInputWidget(attrs=_LATIN),
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["method"].label = "How to pay"
-        self.fields["method"].widget = UnfoldAdminSelectWidget(choices=PayoutDetails.Method.choices)
-        for name in ("holder", "account", "bank_code", "tax_id"):
-            self.fields[name].widget = UnfoldAdminTextInputWidget(attrs=_LATIN)
+    class Meta:
+        model = PayoutDetails
+        fields: ClassVar[list[str]] = [
+            "affiliate",
+            "method",
+            "holder",
+            "account",
+            "bank_code",
+            "tax_id",
+        ]
+
+    def clean(self) -> dict[str, Any]:
+        """Let the service say what cannot be right, beside the field that it is about."""
+        given = super().clean() or {}
+        names = ("holder", "account", "bank_code", "tax_id")
+        if "method" in given:
+            method = Method(given["method"])
+            try:
+                check_payout_details(
+                    method=method, **{name: given.get(name) or "" for name in names}
+                )
+                affiliate = given.get("affiliate")
+                if method == Method.POINTS and affiliate and affiliate.customer_id is None:
+                    raise PointsNeedCustomerError(field="method")
+            except InvalidInputError as error:
+                self.add_error(error.field, str(error))
+        return given
 
 
-class MethodForm(forms.Form):
+class BatchForm(forms.Form):
     """Which way of paying a batch is for, and who is left out of it."""
 
     method = forms.ChoiceField(choices=PayoutDetails.Method.choices)
-    affiliates = forms.TypedMultipleChoiceField(coerce=int)
+    leave_out = forms.TypedMultipleChoiceField(coerce=int, required=False)
+
+    def __init__(self, *args: Any, affiliate_ids: Iterable[int] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = self.fields["leave_out"]
+        if isinstance(choices, forms.TypedMultipleChoiceField):
+            choices.choices = [(pk, str(pk)) for pk in affiliate_ids]
 
 
 class ReasonForm(forms.Form):
     """Why something is given up; it is kept."""
 
     reason = forms.CharField(
-        max_length=200,
-        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
+        max_length=200, widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"})
     )

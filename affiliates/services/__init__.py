@@ -3,6 +3,7 @@
 from affiliates.services.payouts import (
     approve_batch,
     cancel_batch,
+    check_payout_details,
     give_payout_details,
     hand_over,
     make_batch,
@@ -28,6 +29,7 @@ __all__ = [
     "add_code",
     "approve_batch",
     "cancel_batch",
+    "check_payout_details",
     "decide_affiliates",
     "enrol_affiliate",
     "give_payout_details",

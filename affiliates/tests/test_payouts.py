@@ -181,11 +181,11 @@ def test_new_details_hold_payouts_for_72_hours() -> None:
     assert batch.payouts.get().details.account == "999888777666"
 
 
-def test_a_batch_takes_one_method_and_only_the_chosen_people() -> None:
+def test_a_batch_takes_one_method_and_leaves_out_whom_it_is_told_to() -> None:
     first, second = make_payee("10.00"), make_payee("20.00")
     make_payee("30.00", method=Method.UPI)
     batch = make_batch(
-        method=Method.BANK, acting_user=maker(), affiliate_ids=[second.affiliate_id], now=NOW
+        method=Method.BANK, acting_user=maker(), leave_out=[first.affiliate_id], now=NOW
     )
     assert [(one.affiliate_id, one.gross) for one in batch.payouts.all()] == [
         (second.affiliate_id, Decimal("20.00"))

@@ -112,6 +112,11 @@ AREAS = (
             Listing("affiliates.commissionentry", _("Commissions")),
             Listing("affiliates.conversion", _("Bills they brought")),
             Listing("affiliates.plan", _("Plans")),
+            Listing("affiliates.payoutbatch", _("Payouts")),
+            Listing("affiliates.payout", _("Single payouts")),
+            Listing("affiliates.payoutdetails", _("Payout details")),
+            Listing("affiliates.payoutpolicy", _("Rules for payouts")),
+            Listing("affiliates.withholdingrate", _("Tax rates")),
         ),
     ),
     Area(

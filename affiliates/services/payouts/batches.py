@@ -33,14 +33,14 @@ def make_batch(
     *,
     method: Method,
     acting_user: User | None,
-    affiliate_ids: Collection[int] | None = None,
+    leave_out: Collection[int] = (),
     now: datetime | None = None,
 ) -> PayoutBatch:
     """Put everything that is due of everybody who is paid this way into a new batch.
 
-    `affiliate_ids` narrows it down. Who waits is left out (see `plan_payouts`), and so is who
-    comes after the first 5,000. A commission goes into one batch however many are made at once:
-    affiliates are locked in order, and a line is unique.
+    `leave_out` names affiliates who are not to be in it. Who waits is left out, too (see
+    `plan_payouts`), and who comes after the first 5,000. A commission goes into one batch however
+    many are made at once: affiliates are locked in order, and a line is unique.
 
     Raises:
         NothingToPayError: nobody can be paid this way; nothing was written.
@@ -50,7 +50,7 @@ def make_batch(
     wanted = [
         one.affiliate.pk
         for one in _payable(plan_payouts(now=now), method)
-        if affiliate_ids is None or one.affiliate.pk in affiliate_ids
+        if one.affiliate.pk not in leave_out
     ]
     ids = sorted(wanted)[:MOST_PAYOUTS]
     list(

@@ -53,14 +53,17 @@ def give_payout_details(
     locked = Affiliate.objects.select_for_update(no_key=True).get(pk=affiliate.pk)
     if method == Method.POINTS and locked.customer_id is None:
         raise PointsNeedCustomerError(field="method")
-    policy = payout_policy()
+    content = check_payout_details(
+        method=method, holder=holder, account=account, bank_code=bank_code, tax_id=tax_id
+    )
+    hold = timedelta(hours=payout_policy().details_hold_hours)
     details = PayoutDetails(
         affiliate=locked,
         method=method,
         given_at=now,
-        payable_from=now + timedelta(hours=policy.details_hold_hours),
+        payable_from=now + hold,
         given_by=acting_user,
-        **_checked(method, holder, account, bank_code, tax_id, policy.country),
+        **content,
     )
     newest = current_details(locked)
     if newest and all(getattr(newest, name) == getattr(details, name) for name in _CONTENT):
@@ -84,13 +87,17 @@ def give_payout_details(
     return details
 
 
-def _checked(
-    method: Method, holder: str, account: str, bank_code: str, tax_id: str, country: str
+def check_payout_details(
+    *, method: Method, holder: str, account: str, bank_code: str, tax_id: str
 ) -> dict[str, str]:
-    """The details as they are kept; only what the method needs."""
+    """The details as they are kept: without blanks, and only what the method needs.
+
+    Raises:
+        InvalidPayoutDetailsError: account, bank code, UPI address or tax id cannot be right.
+    """
     content = {"holder": " ".join(holder.split()), "tax_id": _plain(tax_id).upper()}
     if content["tax_id"]:
-        if country == "IN" and not _PAN.fullmatch(content["tax_id"]):
+        if payout_policy().country == "IN" and not _PAN.fullmatch(content["tax_id"]):
             _refuse("tax_id", "A PAN has five letters, four digits and a letter.")
         if not _TAX_ID.fullmatch(content["tax_id"]):
             _refuse("tax_id", "A tax id has 4 to 20 letters and digits.")
