@@ -4,6 +4,9 @@ from django.db.models.signals import post_migrate
 
 from loyalty_site.common import append_only
 
+SCHEDULES: dict[str, tuple[str, float]] = {
+    "Affiliates: make the payouts that are due": ("affiliates.tasks.make_scheduled_payouts", 3600),
+}
 APPEND_ONLY = (
     "affiliates_commissionentry",
     "affiliates_manualattribution",

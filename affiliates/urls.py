@@ -1,6 +1,6 @@
 from django.urls import URLPattern, URLResolver, path
 
-from affiliates import views
+from affiliates import api, views
 from affiliates.api import AffiliatesView, CommissionsView
 from customers import portal
 
@@ -21,6 +21,8 @@ portal.add_urls(
     path("affiliate/payout-details/", views.payout_details, name="affiliate-payout-details"),
 )
 
+_batch = "affiliates/payout-batches/<int:batch_id>/"
+
 api_urlpatterns: list[URLPattern | URLResolver] = [
     path("affiliates/", AffiliatesView.as_view(), name="affiliates"),
     path(
@@ -28,5 +30,19 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
         CommissionsView.as_view(),
         name="affiliate-commissions",
     ),
+    path(
+        "affiliates/<int:affiliate_id>/payout-details/",
+        api.DetailsView.as_view(),
+        name="affiliate-payout-details",
+    ),
+    path("affiliates/payouts/", api.PayoutsView.as_view(), name="payouts"),
+    path("affiliates/payout-batches/", api.BatchesView.as_view(), name="payout-batches"),
+    path(_batch, api.BatchView.as_view(), name="payout-batch"),
+    path(f"{_batch}submit/", api.SubmitBatchView.as_view(), name="payout-batch-submit"),
+    path(f"{_batch}approve/", api.ApproveBatchView.as_view(), name="payout-batch-approve"),
+    path(f"{_batch}file/", api.BatchFileView.as_view(), name="payout-batch-file"),
+    path(f"{_batch}paid/", api.BatchPaidView.as_view(), name="payout-batch-paid"),
+    path(f"{_batch}release/", api.BatchReleaseView.as_view(), name="payout-batch-release"),
+    path(f"{_batch}cancel/", api.CancelBatchView.as_view(), name="payout-batch-cancel"),
 ]
 urlpatterns: list[URLPattern | URLResolver] = []

@@ -375,6 +375,8 @@ SPECTACULAR_SETTINGS = {
         "JobStateEnum": "loyalty.models.JobRun.State",
         "RedemptionStateEnum": "loyalty.models.Redemption.State",
         "VoucherStateEnum": "loyalty.models.Voucher.State",
+        "PayoutStateEnum": "affiliates.models.Payout.State",
+        "PayoutBatchStateEnum": "affiliates.models.PayoutBatch.State",
     },
 }
 

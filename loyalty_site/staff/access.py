@@ -120,6 +120,26 @@ ROUTES: Mapping[str, Mapping[str, str]] = {
     "/api/v1/affiliates/<int:affiliate_id>/commissions/": {
         "GET": "affiliates.view_commissionentry"
     },
+    "/api/v1/affiliates/<int:affiliate_id>/payout-details/": {
+        "GET": "affiliates.view_payoutdetails",
+        "POST": "affiliates.add_payoutdetails",
+    },
+    "/api/v1/affiliates/payouts/": {"GET": "affiliates.view_payout"},
+    "/api/v1/affiliates/payout-batches/": {
+        "GET": "affiliates.view_payoutbatch",
+        "POST": "affiliates.make_payouts",
+    },
+    "/api/v1/affiliates/payout-batches/<int:batch_id>/": {"GET": "affiliates.view_payoutbatch"},
+    "/api/v1/affiliates/payout-batches/<int:batch_id>/submit/": {"POST": "affiliates.make_payouts"},
+    "/api/v1/affiliates/payout-batches/<int:batch_id>/approve/": {
+        "POST": "affiliates.approve_payouts"
+    },
+    "/api/v1/affiliates/payout-batches/<int:batch_id>/file/": {"POST": "affiliates.make_payouts"},
+    "/api/v1/affiliates/payout-batches/<int:batch_id>/paid/": {"POST": "affiliates.make_payouts"},
+    "/api/v1/affiliates/payout-batches/<int:batch_id>/release/": {
+        "POST": "affiliates.make_payouts"
+    },
+    "/api/v1/affiliates/payout-batches/<int:batch_id>/cancel/": {"POST": "affiliates.make_payouts"},
     # ERP
     "/api/v1/erp/mappings": {"GET": "erp.view_mappingversion", "POST": "erp.add_mappingversion"},
     "/api/v1/erp/runs": {"GET": "erp.view_syncrun"},

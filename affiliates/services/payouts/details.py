@@ -16,7 +16,8 @@ from loyalty_site.outbox.services import publish
 from loyalty_site.staff.models import User
 
 _ACCOUNT = re.compile(r"[0-9A-Z]{6,34}")
-_BANK_CODE = re.compile(r"[A-Z]{4}0[A-Z0-9]{6}|[A-Z0-9]{8}|[A-Z0-9]{11}")
+_IFSC = re.compile(r"[A-Z]{4}0[A-Z0-9]{6}")
+_BIC = re.compile(r"[A-Z]{6}[A-Z0-9]{2}([A-Z0-9]{3})?")
 _UPI = re.compile(r"[a-z0-9._-]{2,64}@[a-z][a-z0-9]{1,63}")
 _PAN = re.compile(r"[A-Z]{5}[0-9]{4}[A-Z]")
 _TAX_ID = re.compile(r"[A-Z0-9-]{4,20}")
@@ -95,9 +96,10 @@ def check_payout_details(
     Raises:
         InvalidPayoutDetailsError: account, bank code, UPI address or tax id cannot be right.
     """
+    is_indian = payout_policy().country == "IN"
     content = {"holder": " ".join(holder.split()), "tax_id": _plain(tax_id).upper()}
     if content["tax_id"]:
-        if payout_policy().country == "IN" and not _PAN.fullmatch(content["tax_id"]):
+        if is_indian and not _PAN.fullmatch(content["tax_id"]):
             _refuse("tax_id", "A PAN has five letters, four digits and a letter.")
         if not _TAX_ID.fullmatch(content["tax_id"]):
             _refuse("tax_id", "A tax id has 4 to 20 letters and digits.")
@@ -107,8 +109,10 @@ def check_payout_details(
         content |= {"account": _plain(account).upper(), "bank_code": _plain(bank_code).upper()}
         if not _ACCOUNT.fullmatch(content["account"]):
             _refuse("account", "An account number has 6 to 34 digits or letters.")
-        if not _BANK_CODE.fullmatch(content["bank_code"]):
+        if is_indian and not _IFSC.fullmatch(content["bank_code"]):
             _refuse("bank_code", "An IFSC has four letters, a zero and six more signs.")
+        if not is_indian and not _BIC.fullmatch(content["bank_code"]):
+            _refuse("bank_code", "A BIC has 8 or 11 letters and digits.")
     elif method == Method.UPI:
         content["account"] = _plain(account).lower()
         if not _UPI.fullmatch(content["account"]):
