@@ -60,7 +60,7 @@ def payout_statement(payout: Payout) -> Statement:
             (_("Paid to"), f"{_(details.get_method_display())} {details.masked_account}".strip()),
             *([(_("Tax id"), details.masked_tax_id)] if details.tax_id else []),
         ],
-        lines=_lines(entries),
+        lines=_lines(entries, by="occurred_at"),
         totals=[*totals, (_("Paid out"), payout.net)],
         notes=explain_payout(payout),
         currency=payout.batch.currency,
@@ -87,7 +87,9 @@ def month_statement(affiliate: Affiliate, first: date) -> Statement:
         payouts.filter(paid_at__lt=begins), "gross"
     )
     of_month = payouts.filter(paid_at__gte=begins, paid_at__lt=ends).order_by("paid_at", "pk")
-    credits = _lines(entries.filter(recorded_at__gte=begins, recorded_at__lt=ends))
+    credits = _lines(
+        entries.filter(recorded_at__gte=begins, recorded_at__lt=ends), by="recorded_at"
+    )
     payments = [
         StatementLine(
             on=timezone.localdate(payout.paid_at),
@@ -132,13 +134,14 @@ def statement_csv(statement: Statement) -> str:
     return csv_text((_("Day"), _("What"), f"{_('Amount')} ({statement.currency})"), rows)
 
 
-def _lines(entries: QuerySet[CommissionEntry]) -> list[StatementLine]:
+def _lines(entries: QuerySet[CommissionEntry], *, by: str) -> list[StatementLine]:
+    """Commissions by the day of a column: when the cause happened, or when it was credited."""
     rows: Iterable[CommissionEntry] = entries.select_related("conversion__purchase").order_by(
-        "recorded_at", "pk"
+        by, "pk"
     )
     return [
         StatementLine(
-            on=timezone.localdate(entry.recorded_at), text=_what(entry), amount=entry.amount
+            on=timezone.localdate(getattr(entry, by)), text=_what(entry), amount=entry.amount
         )
         for entry in rows
     ]

@@ -213,7 +213,7 @@ def test_a_batch_goes_through_the_pages_of_two_people() -> None:
     one.post(step(batch, "submit"))
     assert "Approve ₹" not in one.get(page("payoutbatch_change", batch.pk)).content.decode()
     text = other.get(page("payoutbatch_change", batch.pk)).content.decode()
-    assert "Approve ₹10.00 to 1 people" in text
+    assert "Approve ₹10.00 to 1 person" in text
     refused = one.post(step(batch, "approve"), follow=True)
     assert "cannot approve it" in refused.content.decode()
     other.post(step(batch, "approve"))

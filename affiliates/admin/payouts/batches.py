@@ -119,12 +119,16 @@ class StepInline(ReadOnly, TabularInline):  # type: ignore[misc]
     verbose_name_plural = "Who did what"
     extra = 0
     hide_title = True
-    fields = ["at", "kind", "by", "payouts", "amount", "reason"]
+    fields = ["at", "kind", "by", "payouts", "money", "reason"]
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PayoutStep]:
         queryset: QuerySet[PayoutStep] = super().get_queryset(request)
-        return queryset.select_related("by")
+        return queryset.select_related("by", "batch").defer("batch__content")
+
+    @admin.display(description="Amount")
+    def money(self, step: PayoutStep) -> str:
+        return format_money(step.amount, step.batch.currency)
 
 
 @admin.register(PayoutBatch)
@@ -376,7 +380,7 @@ def _overview(planned: list[PlannedPayout]) -> list[dict[str, Any]]:
                 "waiting": len(mine) - len(ready),
             }
         )
-    return methods
+    return [one for one in methods if one["value"] or one["waiting"]]
 
 
 def _preview(planned: list[PlannedPayout], method: str) -> dict[str, Any]:

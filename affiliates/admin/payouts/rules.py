@@ -101,7 +101,11 @@ class PayoutDetailsAdmin(RefusalsShown, ModelAdmin):  # type: ignore[misc]
     def whole_tax_id(self, details: PayoutDetails) -> str:
         return details.tax_id or "-"
 
-    @display(description="Used from", ordering="payable_from", label={"now": "success"})
+    @display(
+        description="Used from",
+        ordering="payable_from",
+        label={"now": "success", "held": "warning"},
+    )
     def used_from(self, details: PayoutDetails) -> tuple[str, str]:
         if details.payable_from <= timezone.now():
             return "now", "In use"
