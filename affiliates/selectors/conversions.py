@@ -13,6 +13,7 @@ from django.utils.translation import gettext_noop
 
 from affiliates.engine import Kind, Reason
 from affiliates.models import Affiliate, CommissionEntry, Conversion
+from affiliates.selectors.earnings import CommissionState, state_of
 from loyalty_site.common.money import format_money, format_number
 
 _REASONS = {
@@ -30,7 +31,7 @@ def commissions_of(affiliate: Affiliate) -> QuerySet[CommissionEntry]:
     """An affiliate's commissions, newest first, with what their explanation needs."""
     return (
         CommissionEntry.objects.filter(affiliate=affiliate)
-        .select_related("conversion__purchase")
+        .select_related("conversion__purchase", "line__payout")
         .order_by("-pk")
     )
 
@@ -75,6 +76,7 @@ class CommissionView:
     """A commission as people see it."""
 
     entry: CommissionEntry
+    state: CommissionState
     is_due: bool
     sentences: Sequence[str]
 
@@ -83,6 +85,7 @@ def describe_commission(entry: CommissionEntry, *, now: datetime | None = None) 
     """An entry with its state and its reasons."""
     return CommissionView(
         entry=entry,
+        state=state_of(entry, now=now),
         is_due=entry.held_until <= (now or timezone.now()),
         sentences=explain_entry(entry),
     )

@@ -39,6 +39,7 @@ from affiliates.selectors import (
     earnings_by_affiliate,
     earnings_of,
     explain_payout,
+    in_state,
     payout_rows,
     plan_payouts,
     state_of,
@@ -126,6 +127,11 @@ def test_each_commission_is_in_exactly_one_state() -> None:
         CommissionState.HELD,
         CommissionState.DUE,
     ]
+    found_by_state = [
+        [entry.pk for entry in payee.entries.filter(in_state(state, now=NOW)).order_by("pk")]
+        for state in CommissionState
+    ]
+    assert [len(ids) for ids in found_by_state] == [1, 1, 1, 0, 2]
     assert not verify_commissions(now=NOW)
 
 
@@ -592,8 +598,8 @@ def test_a_payment_of_which_all_is_withheld_is_not_in_the_file() -> None:
 
 
 def test_a_shop_that_withholds_needs_a_rate() -> None:
-    set_policy(withholds_tax=True, country="XX")
     make_payee("10.00")
+    set_policy(withholds_tax=True, country="XX")
     with pytest.raises(NoTaxRateError):
         made()
     assert not PayoutBatch.objects.exists()
