@@ -9,6 +9,7 @@ APPEND_ONLY = (
     "affiliates_commissionentry",
     "affiliates_manualattribution",
     "affiliates_payoutdetails",
+    "affiliates_payoutstep",
     "affiliates_planversion",
     "affiliates_withholdingrate",
 )
@@ -16,6 +17,7 @@ APPEND_ONLY = (
 SCHEDULES: dict[str, tuple[str, float]] = {
     "Affiliates: count clicks": ("affiliates.tasks.drain_clicks", 5),
     "Affiliates: forget old clicks": ("affiliates.tasks.prune_old_clicks", 86_400),
+    "Affiliates: make the payouts that are due": ("affiliates.tasks.make_scheduled_payouts", 3600),
     "Affiliates: replay plans": ("affiliates.tasks.run_plan_replays", 5),
 }
 

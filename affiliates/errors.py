@@ -237,3 +237,60 @@ class SaleNotFoundError(NotFoundError):
 class UnknownBuyerError(NotFoundError):
     code = "unknown_buyer"
     message = "There is no customer {customer_id}."
+
+
+class BatchStateError(DomainError):
+    code = "batch_state"
+    message = "This batch is “{state}”; that is not possible any more, or not yet."
+
+
+class BlockedPayoutsError(DomainError):
+    """Something about these affiliates changed after their payouts were made."""
+
+    code = "blocked_payouts"
+    message = "Take these out first; they are under review or no longer approved: {names}."
+
+
+class InvalidPayoutDetailsError(InvalidInputError):
+    code = "invalid_payout_details"
+    message = "{problem}"
+
+
+class NoTaxRateError(DomainError):
+    code = "no_tax_rate"
+    message = "Tax is to be withheld, but there is no rate for {country}. Add one first."
+
+
+class NothingToPayError(DomainError):
+    code = "nothing_to_pay"
+    message = "Nobody can be paid this way now. The preview says who waits, and why."
+
+
+class OwnPayoutError(DomainError):
+    code = "own_payout"
+    message = "A payout to yourself is in this batch. Somebody else has to approve it."
+
+
+class PayoutBatchNotFoundError(NotFoundError):
+    code = "payout_batch_not_found"
+    message = "There is no such payout batch."
+
+
+class PayoutNotFoundError(NotFoundError):
+    code = "payout_not_found"
+    message = "There is no such payout in this batch."
+
+
+class PayoutStateError(DomainError):
+    code = "payout_state"
+    message = "{reference} is “{state}” already; nothing was changed."
+
+
+class PointsNeedCustomerError(InvalidInputError):
+    code = "points_need_customer"
+    message = "Only an affiliate who is a customer can be paid in points."
+
+
+class SameMakerError(DomainError):
+    code = "same_maker"
+    message = "Who made a batch cannot approve it. Ask a second person."

@@ -31,3 +31,9 @@ def run_plan_replays() -> None:
     until = time.monotonic() + _REPLAY_SLICE_S
     while (left := until - time.monotonic()) > 0 and (job := services.next_plan_replay()):
         services.run_plan_replay(job=job, slice_s=left)
+
+
+@shared_task
+def make_scheduled_payouts() -> None:
+    """Make the week's or month's batches once, if the shop's rules for payouts say so."""
+    services.make_scheduled_batches()

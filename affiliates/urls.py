@@ -42,7 +42,22 @@ portal.add_urls(
     path("affiliate/answer/", views.answer, name="affiliate-answer"),
     path("affiliate/profile/", views.profile, name="affiliate-profile"),
     path("affiliate/recruits/", views.recruits, name="affiliate-recruits"),
+    path("affiliate/payouts/", views.payouts, name="affiliate-payouts"),
+    path("affiliate/payouts/<int:payout_id>/", views.payout, name="affiliate-payout"),
+    path(
+        "affiliate/payouts/<int:payout_id>/statement.<slug:kind>",
+        views.payout_statement_file,
+        name="affiliate-payout-statement",
+    ),
+    path(
+        "affiliate/statements/<int:year>-<int:month>.<slug:kind>",
+        views.month_statement_file,
+        name="affiliate-statement",
+    ),
+    path("affiliate/payout-details/", views.payout_details, name="affiliate-payout-details"),
 )
+
+_batch = "affiliates/payout-batches/<int:batch_id>/"
 
 api_urlpatterns: list[URLPattern | URLResolver] = [
     path("affiliates/", AffiliatesView.as_view(), name="affiliates"),
@@ -92,4 +107,18 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("affiliates/track/sale/", api.TrackSaleView.as_view(), name="affiliate-track-sale"),
     path("affiliates/track/sales/", api.TrackSalesView.as_view(), name="affiliate-track-sales"),
     path("affiliates/track/return/", api.TrackReturnView.as_view(), name="affiliate-track-return"),
+    path(
+        "affiliates/<int:affiliate_id>/payout-details/",
+        api.DetailsView.as_view(),
+        name="affiliate-payout-details",
+    ),
+    path("affiliates/payouts/", api.PayoutsView.as_view(), name="payouts"),
+    path("affiliates/payout-batches/", api.BatchesView.as_view(), name="payout-batches"),
+    path(_batch, api.BatchView.as_view(), name="payout-batch"),
+    path(f"{_batch}submit/", api.SubmitBatchView.as_view(), name="payout-batch-submit"),
+    path(f"{_batch}approve/", api.ApproveBatchView.as_view(), name="payout-batch-approve"),
+    path(f"{_batch}file/", api.BatchFileView.as_view(), name="payout-batch-file"),
+    path(f"{_batch}paid/", api.BatchPaidView.as_view(), name="payout-batch-paid"),
+    path(f"{_batch}release/", api.BatchReleaseView.as_view(), name="payout-batch-release"),
+    path(f"{_batch}cancel/", api.CancelBatchView.as_view(), name="payout-batch-cancel"),
 ]

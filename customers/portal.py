@@ -13,12 +13,14 @@ argument; its template extends `portal/base.html`.
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Concatenate, ParamSpec
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
+from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.functional import Promise
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -31,6 +33,8 @@ NEXT = "next"
 ASKED = "portal_asked"
 _ID = "portal_customer"
 _STAMP = "portal_stamp"
+_AT = "portal_signed_in_at"
+_LATELY = timedelta(minutes=15)
 _FOUND = "_portal_customer"
 
 P = ParamSpec("P")
@@ -81,13 +85,24 @@ def sign_in(request: HttpRequest, customer: Customer) -> None:
     request.session.cycle_key()
     request.session[_ID] = str(customer.public_id)
     request.session[_STAMP] = _stamp(customer)
+    request.session[_AT] = timezone.now().isoformat()
     setattr(request, _FOUND, customer)
+
+
+def signed_in_lately(request: HttpRequest) -> bool:
+    """Whether the customer proved with a code in the last minutes who they are.
+
+    For what a stolen or forgotten session must not be able to do.
+    """
+    at: str | None = request.session.get(_AT)
+    return at is not None and timezone.now() - datetime.fromisoformat(at) < _LATELY
 
 
 def sign_out(request: HttpRequest) -> None:
     """Forget the customer; whoever of the staff uses the same browser stays signed in."""
     request.session.pop(_ID, None)
     request.session.pop(_STAMP, None)
+    request.session.pop(_AT, None)
     request.session.cycle_key()
     setattr(request, _FOUND, None)
 

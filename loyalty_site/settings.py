@@ -378,6 +378,8 @@ SPECTACULAR_SETTINGS = {
         "ReplayStateEnum": "loyalty.models.Replay.State",
         "RedemptionStateEnum": "loyalty.models.Redemption.State",
         "VoucherStateEnum": "loyalty.models.Voucher.State",
+        "PayoutStateEnum": "affiliates.models.Payout.State",
+        "PayoutBatchStateEnum": "affiliates.models.PayoutBatch.State",
     },
 }
 

@@ -24,11 +24,14 @@ from affiliates.models import (
     Conversion,
 )
 from affiliates.selectors import (
+    CommissionState,
     describe_candidates,
     explain_entry,
     explain_shares,
+    in_state,
     manual_attributions,
     rung_label,
+    state_of,
 )
 from affiliates.services import attribute_manually
 from customers.models import Purchase
@@ -223,18 +226,26 @@ class ConversionAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
         ) or SafeString("-")
 
 
+_STATES = {
+    CommissionState.HELD: "Held",
+    CommissionState.IN_REVIEW: "In review",
+    CommissionState.DUE: "Due",
+    CommissionState.IN_BATCH: "In a batch",
+    CommissionState.PAID: "Paid",
+}
+
+
 class HoldFilter(admin.SimpleListFilter):
     title = "payment"
     parameter_name = "payment"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("held", "Held"), ("due", "Due")]
+        return [(state.value, label) for state, label in _STATES.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
-        if self.value() == "held":
-            return queryset.filter(held_until__gt=timezone.now())
-        if self.value() == "due":
-            return queryset.filter(held_until__lte=timezone.now())
+        value = self.value() or ""
+        if value in list(CommissionState):
+            return queryset.filter(in_state(CommissionState(value), now=timezone.now()))
         return queryset
 
 
@@ -244,7 +255,7 @@ class CommissionEntryAdmin(GrantsByHand, ReadOnly, ModelAdmin):  # type: ignore[
 
     list_display = ["occurred_at", "affiliate", "bill", "money", "payment", "why"]
     list_filter = [HoldFilter, "kind"]
-    list_select_related = ["affiliate", "conversion__purchase"]
+    list_select_related = ["affiliate", "conversion__purchase", "line__payout"]
     search_fields = ["affiliate__name", "conversion__purchase__number"]
     search_help_text = "Affiliate or bill number"
     ordering = ["-pk"]
@@ -285,10 +296,12 @@ class CommissionEntryAdmin(GrantsByHand, ReadOnly, ModelAdmin):  # type: ignore[
         return format_money(entry.amount, entry.currency)
 
     @display(
-        description="Payment", ordering="held_until", label={"Held": "warning", "Due": "success"}
+        description="Payment",
+        ordering="held_until",
+        label={"Held": "warning", "In review": "danger", "Due": "info", "Paid": "success"},
     )
     def payment(self, entry: CommissionEntry) -> str:
-        return "Due" if entry.held_until <= timezone.now() else "Held"
+        return _STATES[state_of(entry)]
 
     @admin.display(description="Why")
     def why(self, entry: CommissionEntry) -> str:

@@ -41,8 +41,11 @@ class AffiliateSerializer(serializers.ModelSerializer[Affiliate]):
 
     codes = serializers.SerializerMethodField()
     held = serializers.DecimalField(max_digits=14, decimal_places=2)
+    in_review = serializers.DecimalField(max_digits=14, decimal_places=2)
     due = serializers.DecimalField(max_digits=14, decimal_places=2)
-    balance = serializers.DecimalField(max_digits=14, decimal_places=2, source="due")
+    in_batch = serializers.DecimalField(max_digits=14, decimal_places=2)
+    paid = serializers.DecimalField(max_digits=14, decimal_places=2)
+    balance = serializers.DecimalField(max_digits=14, decimal_places=2)
 
     class Meta:
         model = Affiliate
@@ -53,7 +56,10 @@ class AffiliateSerializer(serializers.ModelSerializer[Affiliate]):
             "customer_id",
             "codes",
             "held",
+            "in_review",
             "due",
+            "in_batch",
+            "paid",
             "balance",
             "applied_at",
         ]

@@ -11,6 +11,11 @@ from affiliates.forms.attribution import (
 from affiliates.forms.granting import (
     GrantForm,
 )
+from affiliates.forms.payouts import (
+    BatchForm,
+    PayoutDetailsForm,
+    StaffPayoutDetailsForm,
+)
 from affiliates.forms.people import (
     AffiliateForm,
     ApplicationForm,
@@ -40,6 +45,7 @@ __all__ = [
     "AffiliateForm",
     "ApplicationForm",
     "AttributeForm",
+    "BatchForm",
     "BindForm",
     "ClaimForm",
     "CodeForm",
@@ -49,6 +55,7 @@ __all__ = [
     "LinkForm",
     "NewLinkForm",
     "OverridesForm",
+    "PayoutDetailsForm",
     "PlanForm",
     "PolicyForm",
     "ProfileForm",
@@ -57,6 +64,7 @@ __all__ = [
     "RecruiterForm",
     "ReplayPlanForm",
     "SalesFileForm",
+    "StaffPayoutDetailsForm",
     "TryPlanForm",
     "VisitorForm",
     "groups_of",

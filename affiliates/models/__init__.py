@@ -16,6 +16,7 @@ from affiliates.models.payouts import (
     PayoutDetails,
     PayoutLine,
     PayoutPolicy,
+    PayoutStep,
     WithholdingRate,
 )
 from affiliates.models.people import (
@@ -67,6 +68,7 @@ __all__ = [
     "PayoutDetails",
     "PayoutLine",
     "PayoutPolicy",
+    "PayoutStep",
     "Plan",
     "PlanDraft",
     "PlanReplay",

@@ -70,6 +70,7 @@ class PayoutDetails(models.Model):
         verbose_name_plural = "payout details"
         get_latest_by = "id"
         ordering = ["-pk"]
+        permissions = [("reveal_payoutdetails", "Can see whole account numbers and tax ids")]
         indexes = [
             models.Index(
                 fields=["account_index"], condition=~Q(account_index=""), name="payout_account"
@@ -78,6 +79,19 @@ class PayoutDetails(models.Model):
 
     def __str__(self) -> str:
         return self.get_method_display()
+
+    @property
+    def masked_account(self) -> str:
+        """What may be shown of the account: its last four signs, or how a UPI address begins."""
+        if "@" in self.account:
+            name, _at, bank = self.account.partition("@")
+            return f"{name[:2]}…@{bank}"
+        return f"…{self.account[-4:]}" if self.account else ""
+
+    @property
+    def masked_tax_id(self) -> str:
+        """The tax id with its last four signs only."""
+        return f"…{self.tax_id[-4:]}" if self.tax_id else ""
 
 
 class WithholdingRate(models.Model):
@@ -160,6 +174,12 @@ class Payout(models.Model):
     state = models.CharField(max_length=9, choices=State.choices, default=State.OPEN)
     gross = models.DecimalField(max_digits=14, decimal_places=2)
     withheld = models.DecimalField(max_digits=14, decimal_places=2, default=0)
+    taxed = models.DecimalField(
+        max_digits=14,
+        decimal_places=2,
+        default=0,
+        help_text="The sum that tax was counted on; earlier payouts of the year may be in it.",
+    )
     net = models.DecimalField(max_digits=14, decimal_places=2)
     points = models.PositiveIntegerField(null=True, help_text="When it is paid in points.")
     explanation = models.JSONField(default=dict)
@@ -185,3 +205,31 @@ class PayoutLine(models.Model):
 
     def __str__(self) -> str:
         return str(self.entry_id)
+
+
+class PayoutStep(models.Model):
+    """Who did what with a batch, and when; append-only."""
+
+    class Kind(models.TextChoices):
+        MADE = "made", "Made"
+        SUBMITTED = "submitted", "Sent for approval"
+        APPROVED = "approved", "Approved"
+        SENT = "sent", "File made"
+        FETCHED = "fetched", "File fetched again"
+        PAID = "paid", "Marked as paid"
+        RELEASED = "released", "Taken out, due again"
+        CANCELLED = "cancelled", "Cancelled"
+
+    batch = models.ForeignKey(PayoutBatch, on_delete=models.PROTECT, related_name="steps")
+    kind = models.CharField(max_length=9, choices=Kind.choices)
+    payouts = models.PositiveIntegerField(help_text="How many payouts it was about.")
+    amount = models.DecimalField(max_digits=14, decimal_places=2, help_text="Their net sum.")
+    reason = models.CharField(max_length=200, blank=True)
+    at = models.DateTimeField(default=timezone.now)
+    by = models.ForeignKey("staff.User", null=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.batch}: {self.get_kind_display()}"

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from affiliates.models import Affiliate, CommissionEntry
+from affiliates.selectors.earnings import CommissionState, state_of
 from affiliates.selectors.explanations import explain_entry
 
 
@@ -15,7 +16,7 @@ def commissions_of(affiliate: Affiliate) -> QuerySet[CommissionEntry]:
     """An affiliate's commissions, newest first, with what their explanation needs."""
     return (
         CommissionEntry.objects.filter(affiliate=affiliate)
-        .select_related("conversion__purchase")
+        .select_related("conversion__purchase", "line__payout")
         .order_by("-pk")
     )
 
@@ -25,6 +26,7 @@ class CommissionView:
     """A commission as people see it."""
 
     entry: CommissionEntry
+    state: CommissionState
     is_due: bool
     sentences: Sequence[str]
 
@@ -33,6 +35,7 @@ def describe_commission(entry: CommissionEntry, *, now: datetime | None = None) 
     """An entry with its state and its reasons."""
     return CommissionView(
         entry=entry,
+        state=state_of(entry, now=now),
         is_due=entry.held_until <= (now or timezone.now()),
         sentences=explain_entry(entry),
     )

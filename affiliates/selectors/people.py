@@ -1,33 +1,8 @@
-"""Affiliates and what they have earned."""
+"""Affiliates and their codes."""
 
-from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
-
-from django.db.models import DecimalField, Q, QuerySet, Sum, Value
-from django.db.models.functions import Coalesce
-from django.utils import timezone
-
-from affiliates.engine import MINOR_UNIT
 from affiliates.errors import AffiliateNotFoundError
-from affiliates.models import Affiliate, Code, CommissionEntry, Enrolment
+from affiliates.models import Affiliate, Code, Enrolment
 from customers.models import Customer
-
-_ZERO = Value(Decimal(0), DecimalField(max_digits=14, decimal_places=2))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Earnings:
-    """Commission by state: `held` waits for returns, `due` may be paid out."""
-
-    held: Decimal
-    due: Decimal
-    paid: Decimal = Decimal("0.00")
-
-    @property
-    def balance(self) -> Decimal:
-        """What the shop owes now."""
-        return self.due - self.paid
 
 
 def find_affiliate(customer: Customer) -> Affiliate | None:
@@ -45,26 +20,6 @@ def get_affiliate(affiliate_id: int) -> Affiliate:
     if affiliate is None:
         raise AffiliateNotFoundError()
     return affiliate
-
-
-def with_earnings(
-    affiliates: QuerySet[Affiliate], *, now: datetime | None = None
-) -> QuerySet[Affiliate]:
-    """Affiliates with `held` and `due`, in one query."""
-    now = now or timezone.now()
-    held = Sum("entries__amount", filter=Q(entries__held_until__gt=now))
-    due = Sum("entries__amount", filter=Q(entries__held_until__lte=now))
-    return affiliates.annotate(held=Coalesce(held, _ZERO), due=Coalesce(due, _ZERO))
-
-
-def earnings_of(affiliate: Affiliate, *, now: datetime | None = None) -> Earnings:
-    """What an affiliate has earned, by state."""
-    now = now or timezone.now()
-    sums = CommissionEntry.objects.filter(affiliate=affiliate).aggregate(
-        held=Coalesce(Sum("amount", filter=Q(held_until__gt=now)), _ZERO),
-        due=Coalesce(Sum("amount", filter=Q(held_until__lte=now)), _ZERO),
-    )
-    return Earnings(held=sums["held"].quantize(MINOR_UNIT), due=sums["due"].quantize(MINOR_UNIT))
 
 
 def active_codes(affiliate: Affiliate) -> list[str]:

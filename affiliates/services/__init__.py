@@ -1,4 +1,4 @@
-"""Everything that writes affiliates, plans, conversions and commissions."""
+"""Everything that writes affiliates, plans, conversions, commissions and payouts."""
 
 from affiliates.services.applications import (
     Decision,
@@ -38,6 +38,18 @@ from affiliates.services.granting import (
 )
 from affiliates.services.manual import (
     attribute_manually,
+)
+from affiliates.services.payouts import (
+    approve_batch,
+    cancel_batch,
+    check_payout_details,
+    give_payout_details,
+    hand_over,
+    make_batch,
+    make_scheduled_batches,
+    mark_paid,
+    release_payouts,
+    submit_batch,
 )
 from affiliates.services.people import (
     change_profile,
@@ -119,11 +131,14 @@ __all__ = [
     "amend_commissions",
     "answer_affiliate_invitation",
     "apply_as_affiliate",
+    "approve_batch",
     "attribute_manually",
     "bind_customer",
+    "cancel_batch",
     "cancel_plan_replay",
     "change_overrides",
     "change_profile",
+    "check_payout_details",
     "claim_customers",
     "claim_from_texts",
     "claim_phone",
@@ -142,9 +157,14 @@ __all__ = [
     "follow_customers",
     "get_plan",
     "get_plan_replay",
+    "give_payout_details",
     "grant_commission",
     "granted_reference",
+    "hand_over",
+    "make_batch",
+    "make_scheduled_batches",
     "make_visit",
+    "mark_paid",
     "next_plan_replay",
     "note_visit",
     "open_first_links",
@@ -157,6 +177,7 @@ __all__ = [
     "record_touches",
     "record_visits",
     "register_affiliate",
+    "release_payouts",
     "remember_click",
     "rename_plan",
     "run_plan_replay",
@@ -167,6 +188,7 @@ __all__ = [
     "settle_commissions",
     "simulate_commission",
     "start_plan_replay",
+    "submit_batch",
     "terms_of",
     "track_lead",
     "track_return",

@@ -15,6 +15,13 @@ from affiliates.views.links import (
     links,
     share_link,
 )
+from affiliates.views.payouts import (
+    month_statement_file,
+    payout,
+    payout_details,
+    payout_statement_file,
+    payouts,
+)
 from affiliates.views.reach import (
     follow_link,
 )
@@ -27,6 +34,11 @@ __all__ = [
     "link_poster",
     "link_qr",
     "links",
+    "month_statement_file",
+    "payout",
+    "payout_details",
+    "payout_statement_file",
+    "payouts",
     "profile",
     "recruits",
     "share_link",

@@ -153,6 +153,26 @@ ROUTES: Mapping[str, Mapping[str, str]] = {
     "/api/v1/affiliates/track/sale/": {"POST": "customers.add_purchase"},
     "/api/v1/affiliates/track/sales/": {"POST": "customers.add_purchase"},
     "/api/v1/affiliates/track/return/": {"POST": "customers.add_purchase"},
+    "/api/v1/affiliates/<int:affiliate_id>/payout-details/": {
+        "GET": "affiliates.view_payoutdetails",
+        "POST": "affiliates.add_payoutdetails",
+    },
+    "/api/v1/affiliates/payouts/": {"GET": "affiliates.view_payout"},
+    "/api/v1/affiliates/payout-batches/": {
+        "GET": "affiliates.view_payoutbatch",
+        "POST": "affiliates.make_payouts",
+    },
+    "/api/v1/affiliates/payout-batches/<int:batch_id>/": {"GET": "affiliates.view_payoutbatch"},
+    "/api/v1/affiliates/payout-batches/<int:batch_id>/submit/": {"POST": "affiliates.make_payouts"},
+    "/api/v1/affiliates/payout-batches/<int:batch_id>/approve/": {
+        "POST": "affiliates.approve_payouts"
+    },
+    "/api/v1/affiliates/payout-batches/<int:batch_id>/file/": {"POST": "affiliates.make_payouts"},
+    "/api/v1/affiliates/payout-batches/<int:batch_id>/paid/": {"POST": "affiliates.make_payouts"},
+    "/api/v1/affiliates/payout-batches/<int:batch_id>/release/": {
+        "POST": "affiliates.make_payouts"
+    },
+    "/api/v1/affiliates/payout-batches/<int:batch_id>/cancel/": {"POST": "affiliates.make_payouts"},
     # ERP
     "/api/v1/erp/mappings": {"GET": "erp.view_mappingversion", "POST": "erp.add_mappingversion"},
     "/api/v1/erp/runs": {"GET": "erp.view_syncrun"},
@@ -192,6 +212,11 @@ ROUTES: Mapping[str, Mapping[str, str]] = {
     "/affiliate/answer/": {"POST": CUSTOMER},
     "/affiliate/profile/": {"GET": CUSTOMER, "POST": CUSTOMER},
     "/affiliate/recruits/": {"GET": CUSTOMER},
+    "/affiliate/payouts/": {"GET": CUSTOMER},
+    "/affiliate/payouts/<int:payout_id>/": {"GET": CUSTOMER},
+    "/affiliate/payouts/<int:payout_id>/statement.<slug:kind>": {"GET": CUSTOMER},
+    "/affiliate/statements/<int:year>-<int:month>.<slug:kind>": {"GET": CUSTOMER},
+    "/affiliate/payout-details/": {"GET": CUSTOMER, "POST": CUSTOMER},
     # Machines
     "/webhooks/whatsapp/": {"GET": SIGNATURE, "POST": SIGNATURE},
     "/livez": {"GET": PUBLIC},

@@ -127,6 +127,10 @@ ROLES: Mapping[Role, tuple[str, ...]] = {
         "loyalty.approve_adjustment",
         "loyalty.reverse_points",
         "affiliates.view_*",
+        "affiliates.make_payouts",
+        "affiliates.approve_payouts",
+        "affiliates.add_payoutdetails",
+        "affiliates.reveal_payoutdetails",
         "reports.*",
     ),
     Role.ANALYST: (

@@ -122,6 +122,11 @@ AREAS = (
             Listing("affiliates.enrolment", _("Who is on which")),
             Listing("affiliates.applicationpolicy", _("Applications")),
             Listing("affiliates.planreplay", _("Plan replays")),
+            Listing("affiliates.payoutbatch", _("Payouts")),
+            Listing("affiliates.payout", _("Single payouts")),
+            Listing("affiliates.payoutdetails", _("Payout details")),
+            Listing("affiliates.payoutpolicy", _("Rules for payouts")),
+            Listing("affiliates.withholdingrate", _("Tax rates")),
         ),
     ),
     Area(
