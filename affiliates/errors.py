@@ -36,3 +36,48 @@ class InvalidTermsError(InvalidInputError):
 class PlanNotPublishedError(DomainError):
     code = "plan_not_published"
     message = "The plan “{plan}” has no published version yet."
+
+
+class AlreadyReviewedError(DomainError):
+    code = "already_reviewed"
+    message = "Bill {bill} is {state} already."
+
+
+class NobodyEarnsError(DomainError):
+    code = "nobody_earns"
+    message = "No affiliate earns on bill {bill}."
+
+
+class ReasonMissingError(InvalidInputError):
+    code = "reason_missing"
+    message = "Say why, in a few words."
+
+
+class OwnCommissionError(DomainError):
+    code = "own_commission"
+    message = "This is about your own commission; somebody else decides."
+
+
+class DisputeEmptyError(InvalidInputError):
+    code = "dispute_empty"
+    message = "Name a bill and say what is wrong, in 1,000 letters at most."
+
+
+class DisputeNotFoundError(NotFoundError):
+    code = "dispute_not_found"
+    message = "There is no such commission of yours."
+
+
+class AlreadyDisputedError(DomainError):
+    code = "already_disputed"
+    message = "You asked about this bill already; the answer is on its way."
+
+
+class TooManyDisputesError(DomainError):
+    code = "too_many_disputes"
+    message = "{count} of your questions wait for an answer. Please wait for one of them first."
+
+
+class DisputeAnsweredError(DomainError):
+    code = "dispute_answered"
+    message = "This was answered already: {state}."

@@ -13,10 +13,18 @@ from affiliates.models.payouts import (
 from affiliates.models.people import Affiliate
 from affiliates.models.plans import Code, Enrolment, Plan, PlanVersion
 from affiliates.models.reach import Click, Creative, Link, ReachDay, Target
-from affiliates.models.risk import Dispute, Flag
+from affiliates.models.risk import (
+    AffiliateDevice,
+    Dispute,
+    Flag,
+    HeldConversion,
+    RiskPolicy,
+    Screening,
+)
 
 __all__ = [
     "Affiliate",
+    "AffiliateDevice",
     "AttributionPolicy",
     "Binding",
     "Click",
@@ -27,6 +35,7 @@ __all__ = [
     "Dispute",
     "Enrolment",
     "Flag",
+    "HeldConversion",
     "Link",
     "ManualAttribution",
     "Payout",
@@ -37,6 +46,8 @@ __all__ = [
     "Plan",
     "PlanVersion",
     "ReachDay",
+    "RiskPolicy",
+    "Screening",
     "Target",
     "Touch",
     "WithholdingRate",

@@ -55,6 +55,11 @@ def explain_entry(entry: CommissionEntry) -> Sequence[str]:
         )
     if figures["cause"] == "cancelled":
         sentences.append(_("The bill was cancelled."))
+    elif figures["cause"] == "refused":
+        sentences.append(
+            _("The shop looked at this bill and does not pay for it: %(reason)s")
+            % {"reason": figures["review_reason"]}
+        )
     elif figures["cause"] == "lost":
         sentences.append(_("The bill was corrected; it no longer counts for you."))
     else:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from affiliates.engine import MINOR_UNIT
 from affiliates.errors import AffiliateNotFoundError
-from affiliates.models import Affiliate, Code, CommissionEntry, Enrolment
+from affiliates.models import Affiliate, Code, CommissionEntry, Conversion, Enrolment
 from customers.models import Customer
 
 _ZERO = Value(Decimal(0), DecimalField(max_digits=14, decimal_places=2))
@@ -18,7 +18,7 @@ _ZERO = Value(Decimal(0), DecimalField(max_digits=14, decimal_places=2))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Earnings:
-    """Commission by state: `held` waits for returns, `due` may be paid out."""
+    """Commission by state: `held` waits for returns or a person, `due` may be paid out."""
 
     held: Decimal
     due: Decimal
@@ -52,17 +52,19 @@ def with_earnings(
 ) -> QuerySet[Affiliate]:
     """Affiliates with `held` and `due`, in one query."""
     now = now or timezone.now()
-    held = Sum("entries__amount", filter=Q(entries__held_until__gt=now))
-    due = Sum("entries__amount", filter=Q(entries__held_until__lte=now))
+    in_review = Q(entries__conversion__review=Conversion.Review.OPEN)
+    held = Sum("entries__amount", filter=Q(entries__held_until__gt=now) | in_review)
+    due = Sum("entries__amount", filter=Q(entries__held_until__lte=now) & ~in_review)
     return affiliates.annotate(held=Coalesce(held, _ZERO), due=Coalesce(due, _ZERO))
 
 
 def earnings_of(affiliate: Affiliate, *, now: datetime | None = None) -> Earnings:
     """What an affiliate has earned, by state."""
     now = now or timezone.now()
+    in_review = Q(conversion__review=Conversion.Review.OPEN)
     sums = CommissionEntry.objects.filter(affiliate=affiliate).aggregate(
-        held=Coalesce(Sum("amount", filter=Q(held_until__gt=now)), _ZERO),
-        due=Coalesce(Sum("amount", filter=Q(held_until__lte=now)), _ZERO),
+        held=Coalesce(Sum("amount", filter=Q(held_until__gt=now) | in_review), _ZERO),
+        due=Coalesce(Sum("amount", filter=Q(held_until__lte=now) & ~in_review), _ZERO),
     )
     return Earnings(held=sums["held"].quantize(MINOR_UNIT), due=sums["due"].quantize(MINOR_UNIT))
 

@@ -21,6 +21,7 @@ from affiliates.events import CommissionPosted
 from affiliates.models import CommissionEntry, Conversion, Enrolment, PlanVersion
 from affiliates.services.attributing import attribute_orders, hold_end
 from affiliates.services.orders import NOTHING, Order, lock_orders
+from affiliates.services.screening import screen_conversions
 from loyalty_site.outbox.services import publish
 
 
@@ -34,6 +35,7 @@ def settle_commissions(*, purchase_ids: Collection[int]) -> list[CommissionEntry
     """
     orders = lock_orders(purchase_ids)
     conversions = attribute_orders(orders)
+    screen_conversions(conversions=conversions.values(), orders=orders)
     entries = CommissionEntry.objects.bulk_create(_corrections(conversions, orders))
     publish(
         CommissionPosted(
@@ -71,10 +73,11 @@ def _corrections(
         of_one = credits[conversion.pk]
         lines = sum(credit.lines for credit in of_one.values())
         winner, version = conversion.enrolment, conversion.plan_version
+        is_refused = conversion.review == Conversion.Review.REFUSED
         if winner is not None:
             of_one.setdefault(winner.pk, _Credit(winner))
         for credit in of_one.values():
-            wins = winner is not None and credit.enrolment.pk == winner.pk
+            wins = winner is not None and credit.enrolment.pk == winner.pk and not is_refused
             paid = commission(_terms(version), order.remaining_net) if wins and version else None
             amount = correction(credited=credit.amount, earned=paid.amount if paid else NOTHING)
             if amount:
@@ -112,7 +115,8 @@ def _entry(
     line: int,
 ) -> CommissionEntry:
     version = conversion.plan_version if paid else None
-    cause = _cause(order, credit, paid, amount)
+    is_refused = conversion.review == Conversion.Review.REFUSED
+    cause = "refused" if is_refused else _cause(order, credit, paid, amount)
     sale = order.sale
     return CommissionEntry(
         conversion=conversion,
@@ -133,6 +137,7 @@ def _entry(
             "exact": _plain(paid.exact) if paid else "0",
             "earned": str(paid.amount if paid else NOTHING),
             "credited_before": str(credit.amount),
+            "review_reason": conversion.review_reason,
         },
         occurred_at={"earned": sale.occurred_at, "returned": order.last_returned_at}.get(cause)
         or sale.updated_at,
