@@ -11,6 +11,7 @@ from django.db.models import Count, F, Q, QuerySet, Sum, Value
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from affiliates.models import Dispute, HeldConversion
 from customers.models import Store
 from erp.models import Connection, Quarantine
 from loyalty.models import Program
@@ -236,6 +237,24 @@ def concerns() -> list[Concern]:
             rows=Message.objects.filter(state=Message.State.UNCONFIRMED),
             model="messaging.message",
             filters={"state__exact": "unconfirmed"},
+        ),
+        Concern(
+            key="held_commissions",
+            title=_("Commissions held"),
+            advice=_("Something looked odd. Release or refuse them; until then nothing is paid."),
+            rows=HeldConversion.objects.filter(
+                review=HeldConversion.Review.OPEN, enrolment__isnull=False
+            ),
+            model="affiliates.heldconversion",
+            filters={},
+        ),
+        Concern(
+            key="disputes",
+            title=_("Questions of affiliates"),
+            advice=_("Somebody misses a commission and waits for an answer."),
+            rows=Dispute.objects.filter(state=Dispute.State.OPEN),
+            model="affiliates.dispute",
+            filters={"state__exact": "open"},
         ),
         Concern(
             key="webhooks",

@@ -1,5 +1,5 @@
 """The back office of affiliates."""
 
-from affiliates.admin import conversions, people, plans
+from affiliates.admin import conversions, people, plans, risk
 
-__all__ = ["conversions", "people", "plans"]
+__all__ = ["conversions", "people", "plans", "risk"]

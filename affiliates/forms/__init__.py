@@ -6,8 +6,12 @@ from affiliates.forms.people import (
 from affiliates.forms.plans import (
     PlanForm,
 )
+from affiliates.forms.risk import AnswerForm, DisputeForm, ReviewForm
 
 __all__ = [
     "AffiliateForm",
+    "AnswerForm",
+    "DisputeForm",
     "PlanForm",
+    "ReviewForm",
 ]

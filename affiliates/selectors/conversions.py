@@ -86,9 +86,11 @@ class CommissionView:
 
 def describe_commission(entry: CommissionEntry, *, now: datetime | None = None) -> CommissionView:
     """An entry with its state and its reasons."""
+    conversion = entry.conversion
+    in_review = conversion is not None and conversion.review == Conversion.Review.OPEN
     return CommissionView(
         entry=entry,
-        is_due=entry.held_until <= (now or timezone.now()),
+        is_due=entry.held_until <= (now or timezone.now()) and not in_review,
         sentences=explain_entry(entry),
     )
 

@@ -11,6 +11,7 @@ from affiliates.selectors import (
     earnings_of,
     find_affiliate,
 )
+from affiliates.views.disputes import remember_device
 from customers.models import Customer
 from customers.portal import customer_required
 
@@ -23,6 +24,7 @@ def affiliate(request: HttpRequest, customer: Customer) -> HttpResponse:
     person = find_affiliate(customer)
     if person is None:
         return render(request, "affiliates/invitation.html", {"customer": customer})
+    remember_device(request, person)
     before = request.GET.get("before", "")
     entries = commissions_of(person)
     if before.isascii() and before.isdigit() and len(before) < 16:

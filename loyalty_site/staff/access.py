@@ -148,6 +148,7 @@ ROUTES: Mapping[str, Mapping[str, str]] = {
     "/redemptions/<uuid:public_id>/": {"GET": CUSTOMER},
     "/redemptions/<uuid:public_id>/cancel/": {"POST": CUSTOMER},
     "/affiliate/": {"GET": CUSTOMER},
+    "/affiliate/disputes/": {"GET": CUSTOMER, "POST": CUSTOMER},
     # Machines
     "/webhooks/whatsapp/": {"GET": SIGNATURE, "POST": SIGNATURE},
     "/livez": {"GET": PUBLIC},

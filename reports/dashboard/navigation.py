@@ -111,7 +111,10 @@ AREAS = (
             Listing("affiliates.affiliate", _("Affiliates")),
             Listing("affiliates.commissionentry", _("Commissions")),
             Listing("affiliates.conversion", _("Bills they brought")),
+            Listing("affiliates.heldconversion", _("Held")),
+            Listing("affiliates.dispute", _("Questions")),
             Listing("affiliates.plan", _("Plans")),
+            Listing("affiliates.riskpolicy", _("Fraud checks")),
         ),
     ),
     Area(
