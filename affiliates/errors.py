@@ -38,9 +38,14 @@ class PlanNotPublishedError(DomainError):
     message = "The plan “{plan}” has no published version yet."
 
 
-class AlreadyReviewedError(DomainError):
-    code = "already_reviewed"
-    message = "Bill {bill} is {state} already."
+class NotHeldError(DomainError):
+    code = "not_held"
+    message = "Bill {bill} does not wait for a decision: {state}."
+
+
+class AlreadyHeldError(DomainError):
+    code = "already_held"
+    message = "Bill {bill} waits for a decision already."
 
 
 class NobodyEarnsError(DomainError):

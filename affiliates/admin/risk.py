@@ -1,5 +1,6 @@
 """What the fraud checks held, what affiliates ask, and the rules of both."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from django.contrib import admin, messages
@@ -14,7 +15,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
 from affiliates.admin.base import ReadOnly, moment
-from affiliates.forms import AnswerForm, ReviewForm
+from affiliates.forms import AnswerForm, HoldForm, ReviewForm
 from affiliates.models import Conversion, Dispute, HeldConversion, RiskPolicy
 from affiliates.selectors import describe_candidates, explain_entry
 from affiliates.selectors.risk import (
@@ -23,7 +24,12 @@ from affiliates.selectors.risk import (
     describe_flags,
     held_conversions,
 )
-from affiliates.services import answer_dispute, review_conversions
+from affiliates.services import (
+    Reviewed,
+    answer_dispute,
+    hold_conversions,
+    review_conversions,
+)
 from loyalty_site.common.errors import DomainError
 from loyalty_site.common.money import format_money
 from loyalty_site.staff.models import User
@@ -76,7 +82,12 @@ class HeldConversionAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
             self.admin_site.admin_view(self.review_view),
             name="affiliates_heldconversion_review",
         )
-        return [review, *super().get_urls()]
+        hold = path(
+            "hold/",
+            self.admin_site.admin_view(self.hold_view),
+            name="affiliates_heldconversion_hold",
+        )
+        return [review, hold, *super().get_urls()]
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -143,13 +154,18 @@ class HeldConversionAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
         """The chosen bills with their evidence, a reason, and then what became of each."""
         if not self.has_review_permission(request):
             raise PermissionDenied
-        given = request.GET.get("ids", "").split(",")[:_MOST_AT_ONCE]
-        ids = [int(text) for text in given if text.isascii() and text.isdigit() and len(text) < 19]
-        chosen = list(held_conversions().filter(pk__in=ids))
+        ids = _ids(request)
         form = ReviewForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             # What somebody else decided meanwhile is named too, so not only what still waits.
-            return self._review(request, Conversion.objects.filter(pk__in=ids), form)
+            review = Conversion.Review(form.cleaned_data["review"])
+            answers = review_conversions(
+                conversions=list(Conversion.objects.filter(pk__in=ids).order_by("pk")),
+                review=review,
+                reason=form.cleaned_data["reason"],
+                acting_user=cast(User, request.user),
+            )
+            return self._tell(request, answers, review.label.lower())
         context = {
             **self.admin_site.each_context(request),
             "title": "Release or refuse",
@@ -161,31 +177,55 @@ class HeldConversionAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
                     "checks": check_titles(one.flags.all()),
                     "why": describe_flags(one),
                 }
-                for one in chosen
+                for one in held_conversions().filter(pk__in=ids)
             ],
             "form": form,
             "opts": self.model._meta,
         }
         return render(request, "admin/affiliates/review.html", context)
 
-    def _review(
-        self, request: HttpRequest, chosen: QuerySet[Conversion], form: ReviewForm
-    ) -> HttpResponse:
-        review = Conversion.Review(form.cleaned_data["review"])
-        answers = review_conversions(
-            conversions=list(chosen.order_by("pk")),
-            review=review,
-            reason=form.cleaned_data["reason"],
-            acting_user=cast(User, request.user),
+    def hold_view(self, request: HttpRequest) -> HttpResponse:
+        """Put decided bills back into the queue, with a reason."""
+        if not self.has_review_permission(request):
+            raise PermissionDenied
+        chosen = list(
+            Conversion.objects.filter(pk__in=_ids(request))
+            .select_related("purchase")
+            .order_by("pk")
         )
+        form = HoldForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            answers = hold_conversions(
+                conversions=chosen,
+                reason=form.cleaned_data["reason"],
+                acting_user=cast(User, request.user),
+            )
+            return self._tell(request, answers, "held")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Hold",
+            "bills": chosen,
+            "form": form,
+            "opts": self.model._meta,
+        }
+        return render(request, "admin/affiliates/hold.html", context)
+
+    def _tell(self, request: HttpRequest, answers: Sequence[Reviewed], became: str) -> HttpResponse:
+        """Say what became of each bill, on the queue."""
         for answer in answers:
             if answer.refusal is not None:
-                text = f"{answer.conversion.purchase.number}: {answer.refusal}"
-                self.message_user(request, text, messages.ERROR)
+                self.message_user(request, str(answer.refusal), messages.ERROR)
         done = sum(answer.refusal is None for answer in answers)
         if done:
-            self.message_user(request, f"{done} bills are {review.label.lower()}.")
+            self.message_user(
+                request, f"{done} {'bill is' if done == 1 else 'bills are'} {became}."
+            )
         return HttpResponseRedirect(reverse("admin:affiliates_heldconversion_changelist"))
+
+
+def _ids(request: HttpRequest) -> list[int]:
+    given = request.GET.get("ids", "").split(",")[:_MOST_AT_ONCE]
+    return [int(text) for text in given if text.isascii() and text.isdigit() and len(text) < 19]
 
 
 @admin.register(Dispute)
@@ -280,10 +320,10 @@ def _links_of(dispute: Dispute) -> list[SafeString]:
     conversion = dispute.entry.conversion
     page = reverse("admin:affiliates_conversion_change", args=[conversion.pk])
     links = [format_html(_LINK, page, "The bill, and who might have brought it")]
-    if conversion.review == Conversion.Review.OPEN:
-        page = reverse("admin:affiliates_heldconversion_review")
-        links.append(format_html(_LINK, f"{page}?ids={conversion.pk}", "Release or refuse it"))
-    return links
+    is_held = conversion.review == Conversion.Review.OPEN
+    page = reverse(f"admin:affiliates_heldconversion_{'review' if is_held else 'hold'}")
+    text = "Release or refuse it" if is_held else "Hold it, to decide again"
+    return [*links, format_html(_LINK, f"{page}?ids={conversion.pk}", text)]
 
 
 def _paragraphs(lines: Any) -> SafeString:

@@ -42,6 +42,7 @@ class Check(StrEnum):
     LATE_RETURNS = "late_returns"
     RETURNED_AFTER_PAYOUT = "returned_after_payout"
     UNCHECKED = "unchecked"
+    BY_HAND = "by_hand"
 
 
 NOTES = frozenset({Check.RETURNED_AFTER_PAYOUT})

@@ -6,12 +6,13 @@ from affiliates.forms.people import (
 from affiliates.forms.plans import (
     PlanForm,
 )
-from affiliates.forms.risk import AnswerForm, DisputeForm, ReviewForm
+from affiliates.forms.risk import AnswerForm, DisputeForm, HoldForm, ReviewForm
 
 __all__ = [
     "AffiliateForm",
     "AnswerForm",
     "DisputeForm",
+    "HoldForm",
     "PlanForm",
     "ReviewForm",
 ]

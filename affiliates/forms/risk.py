@@ -24,6 +24,14 @@ class ReviewForm(forms.Form):
     )
 
 
+class HoldForm(forms.Form):
+    """Why a bill is put before somebody again."""
+
+    reason = forms.CharField(
+        max_length=200, widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"})
+    )
+
+
 class AnswerForm(forms.Form):
     """Accepted or declined, by the button that is pressed, in words for the affiliate."""
 

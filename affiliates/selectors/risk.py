@@ -38,6 +38,7 @@ TITLES: Mapping[Check, str] = {
     Check.LATE_RETURNS: gettext_noop("Returns after payment"),
     Check.RETURNED_AFTER_PAYOUT: gettext_noop("Came back after payment"),
     Check.UNCHECKED: gettext_noop("Could not be checked"),
+    Check.BY_HAND: gettext_noop("Held by hand"),
 }
 
 _SENTENCES: Mapping[Check, str] = {
@@ -71,6 +72,7 @@ _SENTENCES: Mapping[Check, str] = {
     Check.RETURNED_AFTER_PAYOUT: gettext_noop(
         "Goods for %(amount)s came back after the commission had been paid."
     ),
+    Check.BY_HAND: gettext_noop("%(by)s holds it: %(reason)s"),
     Check.UNCHECKED: gettext_noop("This could not be checked, so somebody has to look: %(causes)s"),
 }
 _VELOCITY = {
@@ -179,32 +181,29 @@ class CheckFigures:
 def check_figures(*, now: datetime | None = None) -> list[CheckFigures]:
     """Each check that held something in the last 90 days, the busiest first."""
     since = (now or timezone.now()) - timedelta(days=FIGURE_DAYS)
-    reviews = Conversion.Review
     rows = (
         Flag.objects.filter(noted_at__gte=since)
         .exclude(check_name__in=NOTES)
         .order_by()
-        .values("check_name")
+        .values_list("check_name")
         .annotate(
             bills=Count("conversion", distinct=True),
-            **{
-                review.value: Count(
-                    "conversion", distinct=True, filter=Q(conversion__review=review)
-                )
-                for review in (reviews.OPEN, reviews.RELEASED, reviews.REFUSED)
-            },
+            waiting=_bills(Conversion.Review.OPEN),
+            released=_bills(Conversion.Review.RELEASED),
+            refused=_bills(Conversion.Review.REFUSED),
         )
-        .order_by("-bills", "check_name")
     )
+    busiest = sorted(rows, key=lambda row: (-row[1], row[0]))
     return [
         CheckFigures(
-            title=_(TITLES[Check(row["check_name"])]),
-            waiting=row[reviews.OPEN.value],
-            released=row[reviews.RELEASED.value],
-            refused=row[reviews.REFUSED.value],
+            title=_(TITLES[Check(check)]), waiting=waiting, released=released, refused=refused
         )
-        for row in rows
+        for check, _bills, waiting, released, refused in busiest
     ]
+
+
+def _bills(review: Conversion.Review) -> Count:
+    return Count("conversion", distinct=True, filter=Q(conversion__review=review))
 
 
 def disputes_of(affiliate: Affiliate) -> QuerySet[Dispute]:

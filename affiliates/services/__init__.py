@@ -10,7 +10,7 @@ from affiliates.services.people import (
 from affiliates.services.plans import (
     publish_plan,
 )
-from affiliates.services.reviews import Reviewed, review_conversions
+from affiliates.services.reviews import Reviewed, hold_conversions, review_conversions
 from affiliates.services.screening import note_device, recheck_affiliates
 from affiliates.services.settling import (
     settle_commissions,
@@ -22,6 +22,7 @@ __all__ = [
     "answer_dispute",
     "decide_affiliates",
     "enrol_affiliate",
+    "hold_conversions",
     "note_device",
     "open_dispute",
     "publish_plan",
