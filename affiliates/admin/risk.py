@@ -69,6 +69,7 @@ class HeldConversionAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
     show_full_result_count = False
     list_per_page = 50
     actions = ["decide_chosen"]
+    actions_row = ["decide"]
     actions_detail = ["decide"]
     fields = ["bill", "affiliate", "buyer", "net", "stake", "why", "occurred_at", "who_brought_it"]
     readonly_fields = fields

@@ -6,6 +6,7 @@ from affiliates.engine.risk import Check
 from affiliates.models import Conversion
 from affiliates.services import settle_commissions
 from affiliates.tests.factories import lenient, make_click, make_enrolment, make_sale
+from customers.models import Customer
 from customers.services import register_customer
 
 pytestmark = pytest.mark.django_db
@@ -35,6 +36,10 @@ def test_case_9_another_address_at_the_affiliates_domain_flags() -> None:
 def test_case_9_the_second_buyer_at_a_company_flags() -> None:
     make_enrolment(email="asha@shop.in")
     assert checks_of(email="bina@acme.com") == set()
+    bina = Customer.objects.get()
+    again = make_sale(codes=("ASHA10",), customer=bina)
+    settle_commissions(purchase_ids=[again.pk])
+    assert again.conversion.review == Conversion.Review.NONE
     assert checks_of(email="chitra@acme.com") == {Check.COMPANY_DOMAIN}
     # Another affiliate's buyers at the same company are nobody's business.
     make_enrolment(code="RAVI5")
