@@ -182,9 +182,9 @@ def test_a_batch_is_judged_as_its_bills_one_by_one() -> None:
     make_enrolment(code="ASHA10")
     make_enrolment(code="RAVI5")
     times = [SALE_AT + timedelta(minutes=minutes) for minutes in (0, 5, 10, 15, 20, 100, 101)]
-    batch = [make_sale(codes=("ASHA10",), occurred_at=at) for at in times]
+    batch = [make_sale(codes=("ASHA10",), occurred_at=at) for at in reversed(times)][::-1]
     single = [make_sale(codes=("RAVI5",), occurred_at=at) for at in times]
-    settle(*reversed(batch))
+    settle(*batch)
     for sale in single:
         settle(sale)
 
@@ -192,7 +192,7 @@ def test_a_batch_is_judged_as_its_bills_one_by_one() -> None:
         return [sale.conversion.review == "open" for sale in sales]
 
     # Settled again, a bill is not compared with what came after it.
-    settle(*batch)
+    settle(*batch, make_sale(codes=("ASHA10",), occurred_at=times[4]))
     for sale in (*batch, *single):
         sale.refresh_from_db()
     assert held(batch) == held(single) == [False, False, False, True, True, False, False]
@@ -240,6 +240,8 @@ def test_a_buyer_whom_the_affiliate_reached_before_is_no_stranger() -> None:
     for buyer in buyers:
         make_touch(click=make_click(enrolment=enrolment), customer=buyer)
     settle(*(make_sale(codes=("ASHA10",), customer=buyer) for buyer in buyers))
+    assert not Flag.objects.exists()
+    settle(make_sale(codes=("ASHA10",), customer=buyers[0]))
     assert not Flag.objects.exists()
     regular = register_customer(name="R", source="test")
     for _ in range(4):
