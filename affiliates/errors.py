@@ -294,3 +294,48 @@ class PointsNeedCustomerError(InvalidInputError):
 class SameMakerError(DomainError):
     code = "same_maker"
     message = "Who made a batch cannot approve it. Ask a second person."
+
+
+class NotHeldError(DomainError):
+    code = "not_held"
+    message = "Bill {bill} does not wait for a decision: {state}."
+
+
+class AlreadyHeldError(DomainError):
+    code = "already_held"
+    message = "Bill {bill} waits for a decision already."
+
+
+class NobodyEarnsError(DomainError):
+    code = "nobody_earns"
+    message = "No affiliate earns on bill {bill}."
+
+
+class OwnCommissionError(DomainError):
+    code = "own_commission"
+    message = "This is about your own commission; somebody else decides."
+
+
+class DisputeEmptyError(InvalidInputError):
+    code = "dispute_empty"
+    message = "Name a bill and say what is wrong, in 1,000 letters at most."
+
+
+class DisputeNotFoundError(NotFoundError):
+    code = "dispute_not_found"
+    message = "There is no such commission of yours."
+
+
+class AlreadyDisputedError(DomainError):
+    code = "already_disputed"
+    message = "You asked about this bill already; the answer is on its way."
+
+
+class TooManyDisputesError(DomainError):
+    code = "too_many_disputes"
+    message = "{count} of your questions wait for an answer. Please wait for one of them first."
+
+
+class DisputeAnsweredError(DomainError):
+    code = "dispute_answered"
+    message = "This was answered already: {state}."

@@ -55,6 +55,7 @@ portal.add_urls(
         name="affiliate-statement",
     ),
     path("affiliate/payout-details/", views.payout_details, name="affiliate-payout-details"),
+    path("affiliate/disputes/", views.disputes, name="affiliate-disputes"),
 )
 
 _batch = "affiliates/payout-batches/<int:batch_id>/"

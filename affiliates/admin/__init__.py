@@ -9,6 +9,7 @@ from affiliates.admin import (
     plans,
     reach,
     replays,
+    risk,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "plans",
     "reach",
     "replays",
+    "risk",
 ]

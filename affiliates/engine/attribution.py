@@ -61,19 +61,19 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Party:
-    """A person as two records of them can be compared; empty texts are unknown."""
+    """A person as two records of them can be compared; empty texts are unknown.
+
+    Only one and the same customer is certainly the same person. A phone or an address in common
+    may be a family's: the fraud checks hold such a bill for somebody to look at.
+    """
 
     customer_id: int | None
     phone: str = ""
     email: str = ""
 
     def is_same_person(self, other: "Party") -> bool:
-        """Whether both are one customer, or share a phone or an e-mail address."""
-        return (
-            (self.customer_id is not None and self.customer_id == other.customer_id)
-            or bool(self.phone and self.phone == other.phone)
-            or bool(self.email and self.email.casefold() == other.email.casefold())
-        )
+        """Whether both are one customer."""
+        return self.customer_id is not None and self.customer_id == other.customer_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

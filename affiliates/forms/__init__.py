@@ -40,9 +40,16 @@ from affiliates.forms.reach import (
     LinkForm,
     NewLinkForm,
 )
+from affiliates.forms.risk import (
+    AnswerForm,
+    DisputeForm,
+    HoldForm,
+    ReviewForm,
+)
 
 __all__ = [
     "AffiliateForm",
+    "AnswerForm",
     "ApplicationForm",
     "AttributeForm",
     "BatchForm",
@@ -50,8 +57,10 @@ __all__ = [
     "ClaimForm",
     "CodeForm",
     "DecisionForm",
+    "DisputeForm",
     "EnrolForm",
     "GrantForm",
+    "HoldForm",
     "LinkForm",
     "NewLinkForm",
     "OverridesForm",
@@ -63,6 +72,7 @@ __all__ = [
     "ReasonForm",
     "RecruiterForm",
     "ReplayPlanForm",
+    "ReviewForm",
     "SalesFileForm",
     "StaffPayoutDetailsForm",
     "TryPlanForm",

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('affiliates', '0042_withholding_in_india'),
+        ('affiliates', '0050_risk'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

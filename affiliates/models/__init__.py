@@ -43,12 +43,17 @@ from affiliates.models.reach import (
     Target,
 )
 from affiliates.models.risk import (
+    AffiliateDevice,
     Dispute,
     Flag,
+    HeldConversion,
+    RiskPolicy,
+    Screening,
 )
 
 __all__ = [
     "Affiliate",
+    "AffiliateDevice",
     "AffiliateStep",
     "ApplicationPolicy",
     "AttributionPolicy",
@@ -61,6 +66,7 @@ __all__ = [
     "Dispute",
     "Enrolment",
     "Flag",
+    "HeldConversion",
     "Link",
     "ManualAttribution",
     "Payout",
@@ -74,6 +80,8 @@ __all__ = [
     "PlanReplay",
     "PlanVersion",
     "ReachDay",
+    "RiskPolicy",
+    "Screening",
     "Tally",
     "Target",
     "Touch",

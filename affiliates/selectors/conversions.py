@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from affiliates.models import Affiliate, CommissionEntry
 from affiliates.selectors.earnings import CommissionState, state_of
@@ -27,7 +26,6 @@ class CommissionView:
 
     entry: CommissionEntry
     state: CommissionState
-    is_due: bool
     sentences: Sequence[str]
 
 
@@ -36,6 +34,5 @@ def describe_commission(entry: CommissionEntry, *, now: datetime | None = None) 
     return CommissionView(
         entry=entry,
         state=state_of(entry, now=now),
-        is_due=entry.held_until <= (now or timezone.now()),
         sentences=explain_entry(entry),
     )

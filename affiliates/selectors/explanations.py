@@ -104,7 +104,9 @@ def _of_bill(
         case "lost":
             yield _("The bill was corrected; it no longer counts for you.")
         case "refused":
-            yield _("The shop looked at the bill and refused it.")
+            yield _("The shop looked at this bill and does not pay for it: %(reason)s") % {
+                "reason": figures.get("review_reason", "")
+            }
         case "by_hand":
             yield _("The shop granted a commission for this bill by hand instead.")
         case _ if not Decimal(figures["remaining_net"]):

@@ -21,6 +21,10 @@ from affiliates.services.clicks import (
     prune_clicks,
     record_visits,
 )
+from affiliates.services.disputes import (
+    answer_dispute,
+    open_dispute,
+)
 from affiliates.services.enrolments import (
     add_code,
     change_overrides,
@@ -84,11 +88,20 @@ from affiliates.services.replaying import (
     run_plan_replay,
     start_plan_replay,
 )
+from affiliates.services.reviews import (
+    Reviewed,
+    hold_conversions,
+    review_conversions,
+)
 from affiliates.services.sales_files import (
     COLUMNS,
     FileRow,
     read_sales,
     try_sales,
+)
+from affiliates.services.screening import (
+    note_device,
+    recheck_affiliates,
 )
 from affiliates.services.settling import (
     granted_reference,
@@ -124,12 +137,14 @@ __all__ = [
     "FileRow",
     "Imagined",
     "PlanTryOut",
+    "Reviewed",
     "Said",
     "TrackedResult",
     "TrackedSale",
     "add_code",
     "amend_commissions",
     "answer_affiliate_invitation",
+    "answer_dispute",
     "apply_as_affiliate",
     "approve_batch",
     "attribute_manually",
@@ -161,12 +176,15 @@ __all__ = [
     "grant_commission",
     "granted_reference",
     "hand_over",
+    "hold_conversions",
     "make_batch",
     "make_scheduled_batches",
     "make_visit",
     "mark_paid",
     "next_plan_replay",
+    "note_device",
     "note_visit",
+    "open_dispute",
     "open_first_links",
     "open_links",
     "prune_clicks",
@@ -174,12 +192,14 @@ __all__ = [
     "publish_plan",
     "read_draft",
     "read_sales",
+    "recheck_affiliates",
     "record_touches",
     "record_visits",
     "register_affiliate",
     "release_payouts",
     "remember_click",
     "rename_plan",
+    "review_conversions",
     "run_plan_replay",
     "save_draft",
     "save_target",

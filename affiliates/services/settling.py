@@ -23,6 +23,7 @@ from affiliates.services.attributing import attribute_orders, hold_end
 from affiliates.services.orders import NOTHING, Order, load_kept, lock_orders
 from affiliates.services.planbook import WINNER, Figures, PlanBook, Share
 from affiliates.services.pricing import PeriodChange, Pricer
+from affiliates.services.screening import screen_conversions
 from affiliates.services.shares import (
     Recruiters,
     attributed_shares,
@@ -56,6 +57,7 @@ def settle_commissions(*, purchase_ids: Collection[int]) -> list[CommissionEntry
     """
     orders = lock_orders(purchase_ids)
     conversions = attribute_orders(orders)
+    screen_conversions(conversions=conversions.values(), orders=orders)
     entries = CommissionEntry.objects.bulk_create(_Desk.open(conversions, orders).settle())
     announce(entries)
     return entries
@@ -225,6 +227,7 @@ class _Desk:
                 "returned_net": str(order.returned_net),
                 "remaining_net": str(order.remaining_net),
                 "credited_before": str(credit.amount),
+                "review_reason": conversion.review_reason,
             },
             occurred_at={"earned": sale.occurred_at, "returned": order.last_returned_at}.get(cause)
             or sale.updated_at,

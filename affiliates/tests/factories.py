@@ -6,7 +6,21 @@ from itertools import count
 from typing import Any
 
 from affiliates.engine import Kind
-from affiliates.models import Affiliate, Enrolment, Plan
+from affiliates.models import (
+    Affiliate,
+    Click,
+    CommissionEntry,
+    Enrolment,
+    Link,
+    Payout,
+    PayoutBatch,
+    PayoutDetails,
+    PayoutLine,
+    Plan,
+    RiskPolicy,
+    Target,
+    Touch,
+)
 from affiliates.services import enrol_affiliate, publish_plan
 from customers.models import Customer, Purchase, Store
 
@@ -101,3 +115,70 @@ def make_enrolment(
         code=code,
         valid_from=valid_from,
     )
+
+
+def make_click(*, enrolment: Enrolment, at: datetime = SALE_AT, **fields: Any) -> Click:
+    """A click on a link of the enrolment, an hour before."""
+    target, _ = Target.objects.get_or_create(address="/", defaults={"name": "Shop"})
+    link, _ = Link.objects.get_or_create(
+        code=f"link{enrolment.pk}", defaults={"enrolment": enrolment, "target": target}
+    )
+    return Click.objects.create(
+        **{
+            "link": link,
+            "kind": Click.Kind.PERSON,
+            "visitor_hash": f"visitor-{next(_numbers)}",
+            "clicked_at": at - timedelta(hours=1),
+            **fields,
+        }
+    )
+
+
+def make_touch(*, click: Click, customer: Customer) -> Touch:
+    """The buyer came by that click."""
+    return Touch.objects.create(
+        enrolment=click.link.enrolment,
+        way=Touch.Way.CLICK,
+        customer=customer,
+        click=click,
+        place="test",
+        touched_at=click.clicked_at,
+    )
+
+
+def make_details(*, affiliate: Affiliate, account: str = "", tax_id: str = "") -> PayoutDetails:
+    """Where an affiliate's money goes; indexes are short names here."""
+    return PayoutDetails.objects.create(
+        affiliate=affiliate,
+        method=PayoutDetails.Method.BANK,
+        account_index=account,
+        tax_id_index=tax_id,
+        payable_from=LONG_AGO,
+    )
+
+
+def pay(*entries: CommissionEntry, at: datetime) -> Payout:
+    """Put commissions of one affiliate into a payout that was paid."""
+    affiliate = entries[0].affiliate
+    batch = PayoutBatch.objects.create(
+        method=PayoutDetails.Method.BANK, currency="INR", state="paid", made_at=at
+    )
+    gross = sum((entry.amount for entry in entries), Decimal(0))
+    payout = Payout.objects.create(
+        batch=batch,
+        affiliate=affiliate,
+        details=make_details(affiliate=affiliate),
+        reference=f"test-{next(_numbers)}",
+        state=Payout.State.PAID,
+        gross=gross,
+        net=gross,
+        paid_at=at,
+    )
+    PayoutLine.objects.bulk_create(PayoutLine(entry=entry, payout=payout) for entry in entries)
+    return payout
+
+
+def lenient(**limits: Any) -> RiskPolicy:
+    """A shop whose fraud checks leave many bills of one affiliate alone."""
+    most = {"per_hour": 30_000, "per_day": 30_000, "strangers": 30_000, "counter_bills": 30_000}
+    return RiskPolicy.objects.create(**{**most, **limits})

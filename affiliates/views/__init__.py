@@ -6,6 +6,9 @@ from affiliates.views.applying import (
     profile,
     recruits,
 )
+from affiliates.views.disputes import (
+    disputes,
+)
 from affiliates.views.home import (
     affiliate,
 )
@@ -30,6 +33,7 @@ __all__ = [
     "affiliate",
     "answer",
     "apply",
+    "disputes",
     "follow_link",
     "link_poster",
     "link_qr",

@@ -22,6 +22,7 @@ from affiliates.selectors import (
     program_zone,
     summed,
 )
+from affiliates.views.disputes import remember_device
 from customers.models import Customer
 from customers.portal import customer_required
 
@@ -38,6 +39,7 @@ def affiliate(request: HttpRequest, customer: Customer) -> HttpResponse:
     person = find_affiliate(customer)
     if person is None:
         return redirect("portal:affiliate-apply")
+    remember_device(request, person)
     before = request.GET.get("before", "")
     entries = commissions_of(person)
     if before.isascii() and before.isdigit() and len(before) < 16:

@@ -217,6 +217,7 @@ ROUTES: Mapping[str, Mapping[str, str]] = {
     "/affiliate/payouts/<int:payout_id>/statement.<slug:kind>": {"GET": CUSTOMER},
     "/affiliate/statements/<int:year>-<int:month>.<slug:kind>": {"GET": CUSTOMER},
     "/affiliate/payout-details/": {"GET": CUSTOMER, "POST": CUSTOMER},
+    "/affiliate/disputes/": {"GET": CUSTOMER, "POST": CUSTOMER},
     # Machines
     "/webhooks/whatsapp/": {"GET": SIGNATURE, "POST": SIGNATURE},
     "/livez": {"GET": PUBLIC},

@@ -127,6 +127,9 @@ AREAS = (
             Listing("affiliates.payoutdetails", _("Payout details")),
             Listing("affiliates.payoutpolicy", _("Rules for payouts")),
             Listing("affiliates.withholdingrate", _("Tax rates")),
+            Listing("affiliates.heldconversion", _("Held")),
+            Listing("affiliates.dispute", _("Questions")),
+            Listing("affiliates.riskpolicy", _("Fraud checks")),
         ),
     ),
     Area(

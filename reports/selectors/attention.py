@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Count, QuerySet, Value
 from django.utils.translation import gettext as _
 
-from affiliates.models import Affiliate
+from affiliates.models import Affiliate, Dispute, HeldConversion
 from erp.models import Connection, Quarantine
 from loyalty_site.outbox.models import Delivery
 from messaging.models import Channel, Message, WebhookBody
@@ -97,6 +97,24 @@ def concerns() -> list[Concern]:
             rows=Affiliate.objects.filter(state=Affiliate.State.APPLIED),
             model="affiliates.affiliate",
             filters={"state__exact": "applied"},
+        ),
+        Concern(
+            key="held_commissions",
+            title=_("Commissions held"),
+            advice=_("Something looked odd. Release or refuse them; until then nothing is paid."),
+            rows=HeldConversion.objects.filter(
+                review=HeldConversion.Review.OPEN, enrolment__isnull=False
+            ),
+            model="affiliates.heldconversion",
+            filters={},
+        ),
+        Concern(
+            key="disputes",
+            title=_("Questions of affiliates"),
+            advice=_("Somebody misses a commission and waits for an answer."),
+            rows=Dispute.objects.filter(state=Dispute.State.OPEN),
+            model="affiliates.dispute",
+            filters={"state__exact": "open"},
         ),
     ]
 
