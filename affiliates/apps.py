@@ -29,6 +29,7 @@ class AffiliatesConfig(AppConfig):
 
     def ready(self) -> None:
         from affiliates import handlers, panels, portal
+        from affiliates.events import PayoutDetailsChanged
         from customers.events import (
             CustomerRegistered,
             CustomersMerged,
@@ -49,6 +50,7 @@ class AffiliatesConfig(AppConfig):
         subscribe(
             handlers.follow_separations, CustomersSeparated, name="affiliates.follow_separations"
         )
+        subscribe(handlers.look_again, PayoutDetailsChanged, name="affiliates.recheck")
         panels.register()
         portal.register()
         post_migrate.connect(guard_ledger, sender=self)

@@ -1,6 +1,13 @@
 from collections.abc import Sequence
 
-from affiliates.services import claim_customers, follow_customers, settle_commissions
+from affiliates.events import PayoutDetailsChanged
+from affiliates.models import Affiliate
+from affiliates.services import (
+    claim_customers,
+    follow_customers,
+    recheck_affiliates,
+    settle_commissions,
+)
 from customers.events import (
     CustomerRegistered,
     CustomersMerged,
@@ -30,3 +37,9 @@ def follow_merges(events: Sequence[CustomersMerged]) -> None:
 def follow_separations(events: Sequence[CustomersSeparated]) -> None:
     """What a merge moved goes back."""
     follow_customers(merge_ids={event.merge_id for event in events})
+
+
+def look_again(events: Sequence[PayoutDetailsChanged]) -> None:
+    """New payout details may turn out to be another affiliate's too."""
+    ids = {event.affiliate_id for event in events}
+    recheck_affiliates(affiliates=Affiliate.objects.filter(pk__in=ids).order_by("pk"))

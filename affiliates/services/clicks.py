@@ -15,6 +15,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
@@ -31,12 +32,15 @@ from affiliates.engine import (
     recognise,
     referrer_host,
 )
+from affiliates.events import ReachCounted
 from affiliates.gateways import ClickJournal, claimed_sheets
 from affiliates.models import Click, Link, ReachDay
 from affiliates.models.reach import new_click_id
-from loyalty_site.common.crypto import blind_index
+from affiliates.selectors import program_zone
+from affiliates.selectors.risk import visitor_hash
 from loyalty_site.common.network import network_of
 from loyalty_site.common.rows import insert_missing_rows, insert_rows, update_rows
+from loyalty_site.outbox.services import publish
 
 logger = logging.getLogger(__name__)
 
@@ -77,12 +81,12 @@ def make_visit(
     """What is kept of a request for a link; `address` is the caller's and goes into a hash only."""
     sub_id, utm, paid = kept_parameters(query)
     # An IPv6 subscriber changes addresses within a network all the time.
-    visitor = f"{network_of(address)}\n{headers.get('user-agent', '')}"
+    agent = headers.get("user-agent", "")
     return Visit(
         public_id=new_click_id(),
         link_id=link_id,
         visitor=recognise(method, headers),
-        visitor_hash=blind_index("click-visitor", visitor),
+        visitor_hash=visitor_hash(network=network_of(address), agent=agent),
         clicked_at=at,
         sub_id=sub_id,
         utm=utm,
@@ -237,10 +241,11 @@ def record_visits(*, visits: Sequence[Visit], now: datetime | None = None) -> di
         )
         pks = {public_id: firsts[first] for public_id, first in repeats.items()}
         _insert([fresh[public_id] for public_id in repeats], pks, now)
+    zone = ZoneInfo(program_zone())
     counts = Counter(
         (
             visit.link_id,
-            timezone.localdate(visit.clicked_at),
+            timezone.localdate(visit.clicked_at, zone),
             _kind(visit, is_repeat=visit.public_id in repeats),
         )
         for visit in fresh.values()
@@ -298,7 +303,7 @@ def _insert(visits: Sequence[Visit], firsts: Mapping[str, int], now: datetime) -
 
 
 def _add(counts: Mapping[tuple[int, date, str], int]) -> None:
-    """Add to the counts of days; the links are locked by the caller."""
+    """Add to the counts of days, and tell it; the links are locked by the caller."""
     if not counts:
         return
     keys = sorted(counts)
@@ -312,6 +317,7 @@ def _add(counts: Mapping[tuple[int, date, str], int]) -> None:
         if (key := (row.link_id, row.day, row.kind)) in counts
     ]
     update_rows(ReachDay, ("id", "count"), rows)
+    publish(ReachCounted(day=day) for day in sorted({day for _, day, _ in keys}))
 
 
 # --- what else counts, and what goes ------------------------------------------------------------
@@ -321,7 +327,8 @@ def _add(counts: Mapping[tuple[int, date, str], int]) -> None:
 def count_share(*, link: Link, at: datetime | None = None) -> None:
     """Count that an affiliate went off to share a link."""
     locked = Link.objects.select_for_update(no_key=True).get(pk=link.pk)
-    _add({(locked.pk, timezone.localdate(at), str(ReachDay.Kind.SHARE)): 1})
+    day = timezone.localdate(at, ZoneInfo(program_zone()))
+    _add({(locked.pk, day, str(ReachDay.Kind.SHARE)): 1})
 
 
 def prune_clicks(*, now: datetime | None = None, limit: int = 5_000) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from affiliates.engine import code_stem, normal_code
+from affiliates.engine import Terms, code_stem, normal_code
 from affiliates.errors import (
     AlreadyEnrolledError,
     CodeTakenError,
@@ -162,8 +162,11 @@ def change_overrides(*, enrolment: Enrolment, overrides: Mapping[str, Any]) -> E
 
     Raises:
         EnrolmentEndedError: the affiliate left the plan.
+        InvalidTermsError: names what cannot be so.
     """
     locked = _lock_active(enrolment)
+    if (version := locked.plan.versions.first()) is not None:
+        Terms.read(kind=version.kind, rate=version.rate, terms=version.terms, overrides=overrides)
     locked.overrides = dict(overrides)
     locked.save(update_fields=["overrides"])
     return locked

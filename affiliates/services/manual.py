@@ -5,7 +5,7 @@ from django.db import transaction
 from affiliates.errors import ManualCommissionExistsError, NotEligibleError, ReasonMissingError
 from affiliates.models import CommissionEntry, Conversion, Enrolment, ManualAttribution
 from affiliates.selectors import describe_candidates
-from affiliates.services.settling import settle_commissions
+from affiliates.services.settling import granted_reference, settle_commissions
 from customers.models import Purchase
 from loyalty_site.staff.models import User
 
@@ -27,7 +27,7 @@ def attribute_manually(
     if not reason:
         raise ReasonMissingError(field="reason")
     sale = Purchase.objects.select_for_update(no_key=True).get(pk=purchase.sale_id or purchase.pk)
-    if CommissionEntry.objects.filter(reference=f"manual:purchase:{sale.pk}").exists():
+    if CommissionEntry.objects.filter(reference=granted_reference(sale.pk)).exists():
         raise ManualCommissionExistsError(number=sale.number)
     last = ManualAttribution.objects.filter(purchase=sale).first()
     if last is None or last.enrolment_id != (enrolment.pk if enrolment else None):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.db.models import Q
@@ -11,8 +12,9 @@ from django.utils import timezone
 
 from affiliates.engine import CLOCK_TOLERANCE, Party, normal_code
 from affiliates.errors import ClickNotFoundError, OwnClaimError
+from affiliates.events import ReachCounted
 from affiliates.models import Click, Code, Enrolment, Touch
-from affiliates.selectors import clicks_by_id, codes_by_text
+from affiliates.selectors import clicks_by_id, codes_by_text, program_zone
 from affiliates.services.bindings import refuse_idle
 from affiliates.services.evidence import party_of
 from affiliates.services.settling import settle_commissions
@@ -20,6 +22,7 @@ from customers.models import Customer, Purchase
 from customers.selectors import customers_by_phone, phone_index
 from loyalty_site.common.errors import DomainError
 from loyalty_site.common.phones import parse_phone
+from loyalty_site.outbox.services import publish
 from loyalty_site.staff.models import User
 
 _FRESH = timedelta(days=1)
@@ -121,6 +124,7 @@ class Said:
     at: datetime
 
 
+@transaction.atomic
 def claim_from_texts(*, said: Sequence[Said], place: str = "whatsapp") -> list[Touch]:
     """Note the affiliates whose codes stand as words in these messages.
 
@@ -142,7 +146,12 @@ def claim_from_texts(*, said: Sequence[Said], place: str = "whatsapp") -> list[T
         for one, code in named
         if (touch := _claim_or_none(code, one.phone, people.get(one.phone), place, one.at))
     ]
-    return record_touches(touches=touches)
+    recorded = record_touches(touches=touches)
+    if recorded:
+        zone = ZoneInfo(program_zone())
+        days = {timezone.localdate(touch.touched_at, zone) for touch in recorded}
+        publish(ReachCounted(day=day) for day in sorted(days))
+    return recorded
 
 
 def claim_customers(*, codes: Mapping[int, str], place: str) -> list[Touch]:
