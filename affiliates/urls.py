@@ -72,10 +72,6 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("affiliates/links/", LinksView.as_view(), name="affiliate-links"),
     path("affiliates/track/click/", TrackClickView.as_view(), name="affiliate-track-click"),
-]
-# Without a slash, as it is shared: that spelling is found at once.
-urlpatterns: list[URLPattern | URLResolver] = [
-    path("r/<str:code>", views.follow_link, name="follow-link"),
     path("affiliates/commissions/grant/", GrantCommissionView.as_view(), name="commission-grant"),
     path("affiliates/commissions/claw-back/", ClawBackView.as_view(), name="commission-claw-back"),
     path("affiliates/commissions/amend/", AmendCommissionsView.as_view(), name="commission-amend"),
@@ -122,4 +118,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_batch}paid/", api.BatchPaidView.as_view(), name="payout-batch-paid"),
     path(f"{_batch}release/", api.BatchReleaseView.as_view(), name="payout-batch-release"),
     path(f"{_batch}cancel/", api.CancelBatchView.as_view(), name="payout-batch-cancel"),
+]
+# Without a slash, as it is shared: that spelling is found at once.
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("r/<str:code>", views.follow_link, name="follow-link"),
 ]

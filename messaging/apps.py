@@ -14,7 +14,7 @@ class MessagingConfig(AppConfig):
     name = "messaging"
 
     def ready(self) -> None:
-        from affiliates.events import AffiliateDecided, CommissionPosted
+        from affiliates.events import AffiliateDecided, CommissionPosted, PayoutPaid
         from customers.events import CustomerRegistered, SignInCodeRequested
         from loyalty.events import PointsPosted, TierChanged
         from loyalty_site.outbox.services import subscribe
@@ -29,3 +29,4 @@ class MessagingConfig(AppConfig):
             handlers.tell_commission_earned, CommissionPosted, name="messaging.commission_earned"
         )
         subscribe(handlers.greet_affiliates, AffiliateDecided, name="messaging.greet_affiliates")
+        subscribe(handlers.tell_payouts, PayoutPaid, name="messaging.payout_sent")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from django.utils import timezone
 
-from affiliates.events import AffiliateDecided, CommissionPosted
+from affiliates.events import AffiliateDecided, CommissionPosted, PayoutPaid
 from affiliates.models import Affiliate
 from customers.events import CustomerRegistered, SignInCodeRequested
 from customers.models import Customer, Purchase, SignInChallenge
@@ -150,3 +150,20 @@ def greet_affiliates(events: Sequence[AffiliateDecided]) -> None:
 
 def _queue(trigger: Automation.Trigger, occasions: Sequence[Occasion]) -> None:
     queue_messages(trigger=trigger, occasions=occasions, now=timezone.now())
+
+
+def tell_payouts(events: Sequence[PayoutPaid]) -> None:
+    """Money that went out to an affiliate who is a customer; points have a message of their own."""
+    _queue(
+        Automation.Trigger.PAYOUT_SENT,
+        [
+            Occasion(
+                key=f"payout:{event.payout_id}",
+                customer_id=event.customer_id,
+                occurred_at=event.paid_at,
+                facts=Facts(amount=event.net, currency=event.currency),
+            )
+            for event in events
+            if event.customer_id and event.points is None
+        ],
+    )

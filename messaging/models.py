@@ -137,6 +137,7 @@ class Automation(models.Model):
         COMMISSION_EARNED = "commission_earned", "An affiliate earned commission"
         AFFILIATE_APPROVED = "affiliate_approved", "An affiliate was approved"
         AFFILIATE_INVITED = "affiliate_invited", "Somebody was invited to be an affiliate"
+        PAYOUT_SENT = "payout_sent", "Commission was paid out"
 
     trigger = models.CharField("when", max_length=40, choices=Trigger.choices, unique=True)
     template_name = models.CharField("template", max_length=512)

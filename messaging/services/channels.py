@@ -58,6 +58,12 @@ _DEFAULTS: tuple[tuple[Automation.Trigger, Lane, str, dict[str, str]], ...] = (
         _SERVICE,
         {"first_name": "first_name", "code": "affiliate_code"},
     ),
+    (
+        _Trigger.PAYOUT_SENT,
+        Lane.UTILITY,
+        _SERVICE,
+        {name: name for name in ("first_name", "amount")},
+    ),
 )
 
 

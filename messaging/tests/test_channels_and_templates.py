@@ -89,7 +89,7 @@ def test_templates_are_fetched_page_by_page_and_kept_current(stand_in: StandIn) 
     channel = make_channel(base_url=stand_in.url)
     gone = make_template(channel=channel, name="old_offer")
     now = timezone.now()
-    assert sync_templates(channel=channel, now=now) == 18
+    assert sync_templates(channel=channel, now=now) == 20
     gone.refresh_from_db()
     assert gone.status == "DELETED"
     template = Template.objects.get(name="points_earned", language="hi")
@@ -179,7 +179,7 @@ def test_tasks_run_over_every_number(stand_in: StandIn) -> None:
     make_channel(base_url=stand_in.url)
     make_channel(base_url="http://127.0.0.1:9", phone_number_id="2")
     tasks.sync_templates()
-    assert Template.objects.count() == 18
+    assert Template.objects.count() == 20
     tasks.send_due()
     tasks.send_due(str(Channel.objects.order_by("pk")[0].pk))
     tasks.apply_webhooks()

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from affiliates.events import AffiliateDecided, CommissionPosted
+from affiliates.events import AffiliateDecided, CommissionPosted, PayoutPaid
 from customers.events import CustomerRegistered, SignInCodeRequested
 from customers.models import Purchase, SignInChallenge, Store
 from customers.services import request_sign_in_code, sign_in_code
@@ -192,6 +192,32 @@ def test_commission_is_told_to_affiliates_who_are_customers(channel: Channel) ->
     )
     message = Message.objects.get()
     assert "₹12.50" in message.parameters and "INV-9" in message.parameters
+
+
+def test_a_payout_in_money_is_told_once(channel: Channel) -> None:
+    customer = make_customer()
+
+    def paid(**changes: Any) -> PayoutPaid:
+        return PayoutPaid(
+            **{
+                "payout_id": 1,
+                "affiliate_id": 1,
+                "customer_id": customer.pk,
+                "reference": "P-1",
+                "gross": Decimal(100),
+                "withheld": Decimal(2),
+                "net": Decimal(98),
+                "currency": "INR",
+                "points": None,
+                "paid_at": timezone.now(),
+                **changes,
+            }
+        )
+
+    tell("payout_sent", paid(), paid(), paid(payout_id=2, customer_id=None))
+    tell("payout_sent", paid(payout_id=3, points=98))
+    message = Message.objects.get()
+    assert (message.template_name, "₹98.00" in message.parameters) == ("payout_sent", True)
 
 
 def test_who_is_approved_or_invited_is_greeted_once_with_their_code(channel: Channel) -> None:

@@ -59,7 +59,7 @@ def sent_states() -> dict[str, int]:
 @pytest.mark.django_db
 def test_what_is_due_arrives_once_as_the_oracle_sees_it(stand_in: StandIn) -> None:
     channel = make_channel(base_url=stand_in.url)
-    assert sync_templates(channel=channel, now=timezone.now()) == 18
+    assert sync_templates(channel=channel, now=timezone.now()) == 20
     messages = [
         make_message(channel=channel, language="hi" if number % 2 else "en") for number in range(30)
     ]
@@ -366,5 +366,5 @@ def test_eight_senders_at_once_send_each_message_once(stand_in: StandIn) -> None
     assert sum(made) == 40
     ledger = stand_in.ledger()
     assert len({line["to"] for line in ledger}) == len(ledger) == 40
-    assert Template.objects.count() == 18
+    assert Template.objects.count() == 20
     assert not Message.objects.filter(created_at__lt=timezone.now() - timedelta(hours=1)).exists()
