@@ -81,7 +81,13 @@ def make_click(enrolment: Enrolment, *, at: datetime = SALE_AT - DAY, **fields: 
         enrolment=enrolment, target=target, defaults={"code": f"l{enrolment.pk}"}
     )
     return Click.objects.create(
-        **{"link": link, "kind": "person", "visitor_hash": "h", "clicked_at": at, **fields}
+        **{
+            "link": link,
+            "kind": "person",
+            "visitor_hash": f"h{Click.objects.count()}",
+            "clicked_at": at,
+            **fields,
+        }
     )
 
 

@@ -1,17 +1,32 @@
 """The demo shop's affiliates: their plans, who waits for an answer, and who brought whom."""
 
+import random
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
-from affiliates.engine import Kind
-from affiliates.models import Affiliate, ApplicationPolicy, Plan
+from django.utils import timezone
+
+from affiliates.engine import Kind, Method
+from affiliates.models import (
+    Affiliate,
+    ApplicationPolicy,
+    Creative,
+    Link,
+    Plan,
+)
 from affiliates.services import (
     add_code,
     apply_as_affiliate,
+    count_share,
     decide_affiliates,
     enrol_affiliate,
+    give_payout_details,
+    make_visit,
     publish_plan,
+    record_visits,
     register_affiliate,
     set_recruiter,
 )
@@ -21,6 +36,17 @@ from customers.services import record_consent, register_customer
 from loyalty.models import Program
 from loyalty.services import open_accounts
 from loyalty_site.staff.models import User
+
+_FRIENDS_TERMS: Mapping[str, Any] = {
+    "parent_percent": "10",
+    "goals": [{"by": "orders", "threshold": "40", "period": "month", "bonus": "250"}],
+}
+_TEXTS = {
+    "Morning tea": "My favourite morning tea. Show {code} at the till, or look here: {link}",
+    "For the family": "We buy our rice and lentils here. With {code} I get a little back: {link}",
+}
+_PHONE = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/120.0 Mobile Safari/537.36"
+_DAYS_OF_CLICKS = 60
 
 FRIENDS, SCHOOLS = "Friends of the shop", "Schools and clubs"
 
@@ -53,8 +79,8 @@ CLUB = Person("Deccan Runners", "+447700900996", "RUNNERS")
 
 def seed_affiliates(owner: User, since: datetime) -> None:
     """Make what is missing; a second call changes nothing."""
-    friends = _plan(FRIENDS, Decimal(5), 14, since, owner)
-    schools = _plan(SCHOOLS, Decimal(3), 30, since, owner)
+    friends = _plan(FRIENDS, Decimal(5), 14, 90, _FRIENDS_TERMS, since, owner)
+    schools = _plan(SCHOOLS, Decimal(3), 30, 0, {}, since, owner)
     ApplicationPolicy.objects.get_or_create(pk=1, defaults={"plan": friends})
     everybody = (ASHA, RAVI, MEERA, KAVITA, IMRAN, SUNIL, CLUB)
     if customers_by_phone(person.phone for person in everybody):
@@ -80,9 +106,61 @@ def seed_affiliates(owner: User, since: datetime) -> None:
         acting_user=owner,
         state=Affiliate.State.INVITED,
     )
+    for title, text in _TEXTS.items():
+        Creative.objects.get_or_create(title=title, defaults={"text": text})
+    _seed_reach((asha, 3), (ravi, 2), (meera, 1))
+    give_payout_details(
+        affiliate=asha,
+        method=Method.UPI,
+        holder=ASHA.name,
+        account="asha@upi",
+        now=since,
+    )
+    give_payout_details(
+        affiliate=ravi,
+        method=Method.BANK,
+        holder=RAVI.name,
+        account="50100212345678",
+        bank_code="HDFC0000123",
+        tax_id="ABCPD1234E",
+        now=since,
+    )
 
 
-def _plan(name: str, rate: Decimal, hold_days: int, since: datetime, owner: User) -> Plan:
+def _seed_reach(*shares: tuple[Affiliate, int]) -> None:
+    """Two months of shares and clicks; each affiliate is that popular."""
+    now = timezone.now()
+    chance = random.Random(7)  # noqa: S311 - the same figures every time
+    visits = []
+    for affiliate, popularity in shares:
+        link = Link.objects.filter(enrolment__affiliate=affiliate).order_by("pk")[0]
+        for days in range(_DAYS_OF_CLICKS):
+            at = now - timedelta(days=days, minutes=chance.randrange(600))
+            if days % 5 == 0:
+                count_share(link=link, at=at)
+            visits += [
+                make_visit(
+                    link_id=link.pk,
+                    method="GET",
+                    headers={"user-agent": f"{_PHONE} {person}"},
+                    query={},
+                    address=f"192.0.2.{chance.randrange(250)}",
+                    at=at,
+                )
+                for person in range(chance.randrange(2 * popularity + 1))
+            ]
+    record_visits(visits=visits)
+
+
+def _plan(
+    name: str,
+    rate: Decimal,
+    hold_days: int,
+    bind_days: int,
+    terms: Mapping[str, Any],
+    since: datetime,
+    owner: User,
+) -> Plan:
     plan, is_new = Plan.objects.get_or_create(name=name)
     if is_new:
         publish_plan(
@@ -90,6 +168,8 @@ def _plan(name: str, rate: Decimal, hold_days: int, since: datetime, owner: User
             kind=Kind.PERCENT,
             rate=rate,
             hold_days=hold_days,
+            bind_days=bind_days,
+            terms=terms,
             valid_from=since,
             acting_user=owner,
         )
