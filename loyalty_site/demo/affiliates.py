@@ -147,7 +147,7 @@ def _seed_reach(*shares: tuple[Affiliate, int]) -> None:
                     address=f"192.0.2.{chance.randrange(250)}",
                     at=at,
                 )
-                for person in range(chance.randrange(2 * popularity + 1))
+                for person in range(chance.randrange(20 * popularity + 1))
             ]
     record_visits(visits=visits)
 
