@@ -60,31 +60,14 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Party:
-    """A person as two records of them can be compared; empty texts are unknown.
-
-    Only one and the same customer is certainly the same person. A phone or an address in common
-    may be a family's: the fraud checks hold such a bill for somebody to look at.
-    """
-
-    customer_id: int | None
-    phone: str = ""
-    email: str = ""
-
-    def is_same_person(self, other: "Party") -> bool:
-        """Whether both are one customer."""
-        return self.customer_id is not None and self.customer_id == other.customer_id
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
-    """What attribution needs to know of a bill; `buyer` is unknown for an anonymous one.
+    """What attribution needs to know of a bill; `buyer_id` is None for an anonymous one.
 
     `is_nobodys`: staff decided that no affiliate brought it.
     """
 
     occurred_at: datetime
-    buyer: Party
+    buyer_id: int | None
     is_nobodys: bool = False
 
 
@@ -94,7 +77,9 @@ class Candidate:
 
     `code` is what was seen: the code, the click's id, or where a phone was claimed. It counts
     from `valid_from` (of the code, the touch or the binding) until before `valid_until`; a touch
-    for `window_days` only.
+    for `window_days` only. `person_id` is the affiliate as a customer. Only one and the same
+    customer is certainly one person: a phone or an address in common may be a family's, and the
+    fraud checks hold such a bill for somebody to look at.
     """
 
     rung: Rung
@@ -105,7 +90,7 @@ class Candidate:
     is_enrolled: bool
     valid_from: datetime
     plan_version_id: int | None
-    party: Party
+    person_id: int | None
     valid_until: datetime | None = None
     window_days: int | None = None
     is_person: bool = True
@@ -180,7 +165,7 @@ def _objection(bill: Bill, candidate: Candidate, ladder: Sequence[Rung]) -> Reas
         return reason
     if candidate.plan_version_id is None:
         return Reason.NO_PLAN
-    if bill.buyer.is_same_person(candidate.party):
+    if bill.buyer_id is not None and bill.buyer_id == candidate.person_id:
         return Reason.OWN_PURCHASE
     return None
 

@@ -9,7 +9,6 @@ from affiliates.engine import (
     Attribution,
     Bill,
     Candidate,
-    Party,
     Rung,
     attribute,
     read_ladder,
@@ -19,7 +18,7 @@ from affiliates.selectors import attribution_policy
 from affiliates.services.bindings import BindingBook
 from affiliates.services.evidence import Evidence, Named, Teams
 from affiliates.services.orders import Order
-from customers.models import Customer, Purchase
+from customers.models import Purchase
 
 _DECISION = [
     "enrolment",
@@ -122,7 +121,7 @@ class _Hearing:
         attribution = attribute(
             Bill(
                 occurred_at=sale.occurred_at,
-                buyer=buyer_party(sale.customer),
+                buyer_id=sale.customer_id,
                 is_nobodys=manual is not None and manual.enrolment_id is None,
             ),
             self._evidence.candidates(
@@ -234,10 +233,3 @@ def _paid(conversion: Conversion | None) -> set[int]:
 def hold_end(sale: Purchase, enrolment: Enrolment) -> datetime:
     """Until when commission of this bill waits for returns."""
     return sale.occurred_at + timedelta(days=enrolment.hold_days)
-
-
-def buyer_party(customer: Customer | None) -> Party:
-    """The buyer on a bill, as one record of a person."""
-    if customer is None:
-        return Party(customer_id=None)
-    return Party(customer_id=customer.pk, phone=customer.phone, email=customer.email)

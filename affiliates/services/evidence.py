@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from affiliates.engine import CLOCK_TOLERANCE, Candidate, Party, Rung
+from affiliates.engine import CLOCK_TOLERANCE, Candidate, Rung
 from affiliates.models import (
     Affiliate,
     Binding,
@@ -262,16 +262,11 @@ class Teams:
             valid_from=since,
             plan_version_id=version.pk if version else None,
             window_days=version.window_days if version else None,
-            party=party_of(affiliate),
+            person_id=person_of(affiliate),
             **more,
         )
 
 
-def party_of(affiliate: Affiliate) -> Party:
-    """An affiliate as a person; a merged customer is the one who took over."""
-    customer = affiliate.customer
-    return Party(
-        customer_id=customer.survivor_id if customer else None,
-        phone=affiliate.phone or (customer.phone if customer else ""),
-        email=affiliate.email or (customer.email if customer else ""),
-    )
+def person_of(affiliate: Affiliate) -> int | None:
+    """An affiliate as a customer; a merged one is the one who took over."""
+    return affiliate.customer.survivor_id if affiliate.customer else None

@@ -5,9 +5,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from affiliates.engine import ALL, Party, minor_unit, round_money
+from affiliates.engine import ALL, minor_unit, round_money
 from affiliates.models import Conversion, Enrolment
-from affiliates.services.attributing import buyer_party
 from affiliates.services.orders import Order
 from affiliates.services.planbook import PARENT, SPLIT, WINNER, Figures, PlanBook, Share, plain
 
@@ -77,13 +76,8 @@ def recruiters_share(
     parent = recruiters.get((enrolment.affiliate.parent_id or 0, enrolment.plan_id))
     if terms.parent_percent is None or parent is None:
         return None
-    affiliate = parent.affiliate
-    person = Party(
-        customer_id=affiliate.customer_id,
-        phone=affiliate.phone or getattr(affiliate.customer, "phone", ""),
-        email=affiliate.email or getattr(affiliate.customer, "email", ""),
-    )
-    is_own = buyer_party(order.sale.customer).is_same_person(person)
+    buyer_id = order.sale.customer_id
+    is_own = buyer_id is not None and buyer_id == parent.affiliate.customer_id
     if is_own or any(one["enrolment_id"] == parent.pk for one in shares):
         return None
     book.enrolments[parent.pk] = parent

@@ -10,13 +10,13 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from affiliates.engine import CLOCK_TOLERANCE, Party, normal_code
+from affiliates.engine import CLOCK_TOLERANCE, normal_code
 from affiliates.errors import ClickNotFoundError, OwnClaimError
 from affiliates.events import ReachCounted
 from affiliates.models import Click, Code, Enrolment, Touch
 from affiliates.selectors import clicks_by_id, codes_by_text, program_zone
 from affiliates.services.bindings import refuse_idle
-from affiliates.services.evidence import party_of
+from affiliates.services.evidence import person_of
 from affiliates.services.settling import settle_commissions
 from customers.models import Customer, Purchase
 from customers.selectors import customers_by_phone, phone_index
@@ -208,8 +208,8 @@ def _claim_or_none(
 def _claim(
     enrolment: Enrolment, phone: str, customer: Customer | None, place: str, at: datetime
 ) -> Touch:
-    who = Party(customer_id=customer.pk if customer else None, phone=phone)
-    if party_of(enrolment.affiliate).is_same_person(who):
+    affiliate = enrolment.affiliate
+    if (customer and customer.pk == person_of(affiliate)) or phone == affiliate.phone:
         raise OwnClaimError()
     return Touch(
         enrolment=enrolment,

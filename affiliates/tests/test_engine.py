@@ -6,15 +6,13 @@ import pytest
 from affiliates.engine import (
     Bill,
     Candidate,
-    Party,
     Reason,
     Rung,
     attribute,
 )
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
-BUYER = Party(customer_id=7, phone="+447700900001", email="ravi@example.com")
-BILL = Bill(occurred_at=NOW, buyer=BUYER)
+BILL = Bill(occurred_at=NOW, buyer_id=7)
 
 
 def make_candidate(**fields: Any) -> Candidate:
@@ -28,7 +26,7 @@ def make_candidate(**fields: Any) -> Candidate:
             "is_enrolled": True,
             "valid_from": datetime(2026, 1, 1, tzinfo=UTC),
             "plan_version_id": 1,
-            "party": Party(customer_id=1, phone="+447700900009", email="asha@example.com"),
+            "person_id": 1,
             **fields,
         }
     )
@@ -52,7 +50,7 @@ def test_the_first_eligible_candidate_wins_and_the_next_learns_why_not() -> None
         ({"is_enrolled": False}, Reason.NOT_ENROLLED),
         ({"valid_from": datetime(2026, 3, 11, tzinfo=UTC)}, Reason.CODE_TOO_NEW),
         ({"plan_version_id": None}, Reason.NO_PLAN),
-        ({"party": Party(customer_id=7)}, Reason.OWN_PURCHASE),
+        ({"person_id": 7}, Reason.OWN_PURCHASE),
     ],
 )
 def test_an_ineligible_candidate_is_skipped_and_the_next_one_wins(
@@ -65,8 +63,8 @@ def test_an_ineligible_candidate_is_skipped_and_the_next_one_wins(
 
 
 def test_unknown_buyers_and_affiliates_are_not_taken_for_one_person() -> None:
-    anonymous = Bill(occurred_at=NOW, buyer=Party(customer_id=None))
-    stranger = make_candidate(party=Party(customer_id=None))
+    anonymous = Bill(occurred_at=NOW, buyer_id=None)
+    stranger = make_candidate(person_id=None)
     assert attribute(anonymous, [stranger]).winner == stranger
 
 
