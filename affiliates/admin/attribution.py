@@ -18,6 +18,7 @@ from affiliates.models import AttributionPolicy, Binding, Touch
 from affiliates.selectors import WAYS
 from affiliates.services import bind_customer, claim_phone, end_binding
 from loyalty_site.common.errors import DomainError
+from loyalty_site.common.one_row import OneRow
 from loyalty_site.common.pagination import BoundedPaginator
 from loyalty_site.staff.models import User
 
@@ -25,7 +26,7 @@ _MOST_CHOSEN = 100
 
 
 @admin.register(AttributionPolicy)
-class AttributionPolicyAdmin(ModelAdmin):  # type: ignore[misc]
+class AttributionPolicyAdmin(OneRow, ModelAdmin):  # type: ignore[misc]
     """Which way of bringing a bill counts more; one row for the shop."""
 
     form = PolicyForm
@@ -48,12 +49,6 @@ class AttributionPolicyAdmin(ModelAdmin):  # type: ignore[misc]
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
         return super().get_form(request, obj, change, **{**kwargs, "fields": ["winner_share"]})
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and not AttributionPolicy.objects.exists()
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     @admin.display(description="Ways, strongest first")
     def order(self, policy: AttributionPolicy) -> str:

@@ -49,6 +49,7 @@ from affiliates.services import (
 )
 from loyalty_site.common.errors import DomainError
 from loyalty_site.common.money import format_number
+from loyalty_site.common.one_row import OneRow
 from loyalty_site.staff.models import User
 
 _MOST_AT_ONCE = 500
@@ -86,17 +87,11 @@ class StepInline(ReadOnly, TabularInline):  # type: ignore[misc]
 
 
 @admin.register(ApplicationPolicy)
-class ApplicationPolicyAdmin(ModelAdmin):  # type: ignore[misc]
+class ApplicationPolicyAdmin(OneRow, ModelAdmin):  # type: ignore[misc]
     """How one becomes an affiliate; one row for the shop."""
 
     list_display = ["__str__", "is_open", "plan"]
     list_select_related = ["plan"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and not ApplicationPolicy.objects.exists()
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Affiliate)

@@ -32,6 +32,7 @@ from affiliates.services import (
 )
 from loyalty_site.common.errors import DomainError
 from loyalty_site.common.money import format_money
+from loyalty_site.common.one_row import OneRow
 from loyalty_site.staff.models import User
 
 _MOST_AT_ONCE = 100
@@ -39,7 +40,7 @@ _LINK = '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>'
 
 
 @admin.register(RiskPolicy)
-class RiskPolicyAdmin(ModelAdmin):  # type: ignore[misc]
+class RiskPolicyAdmin(OneRow, ModelAdmin):  # type: ignore[misc]
     """When a commission is held; one row for the shop."""
 
     list_display = ["__str__", "per_hour", "per_day", "strangers", "counter_share"]
@@ -50,12 +51,6 @@ class RiskPolicyAdmin(ModelAdmin):  # type: ignore[misc]
         ("Returns", {"fields": ["late_returns", "late_return_days"]}),
         ("Questions of affiliates", {"fields": ["open_disputes"]}),
     ]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and not RiskPolicy.objects.exists()
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(HeldConversion)

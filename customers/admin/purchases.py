@@ -8,6 +8,7 @@ from unfold.decorators import display
 
 from customers.models import BillPolicy, Product, Purchase, PurchaseLine, Store
 from customers.selectors import list_purchases
+from loyalty_site.common.one_row import OneRow
 
 
 class LineInline(TabularInline):  # type: ignore[misc]
@@ -120,13 +121,7 @@ class ProductAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(BillPolicy)
-class BillPolicyAdmin(ModelAdmin):  # type: ignore[misc]
+class BillPolicyAdmin(OneRow, ModelAdmin):  # type: ignore[misc]
     """What happens to bills whose customer nobody knows; one row for the shop."""
 
     list_display = ["unknown_customer", "claim_days", "claim_tries"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and not BillPolicy.objects.exists()
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

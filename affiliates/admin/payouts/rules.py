@@ -23,6 +23,7 @@ from affiliates.models import (
 from affiliates.services import (
     give_payout_details,
 )
+from loyalty_site.common.one_row import OneRow
 from loyalty_site.common.pagination import BoundedPaginator
 
 logger = structlog.get_logger(__name__)
@@ -117,7 +118,7 @@ class PayoutDetailsAdmin(RefusalsShown, ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(PayoutPolicy)
-class PayoutPolicyAdmin(ModelAdmin):  # type: ignore[misc]
+class PayoutPolicyAdmin(OneRow, ModelAdmin):  # type: ignore[misc]
     """The shop's rules for payouts: one page."""
 
     fieldsets = [
@@ -144,12 +145,6 @@ class PayoutPolicyAdmin(ModelAdmin):  # type: ignore[misc]
             response: HttpResponse = super().changelist_view(request, extra_context)
             return response
         return HttpResponseRedirect(url)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return bool(super().has_add_permission(request)) and not PayoutPolicy.objects.exists()
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(WithholdingRate)

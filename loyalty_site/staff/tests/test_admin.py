@@ -158,5 +158,5 @@ def test_the_list_takes_the_same_queries_for_many_people(
         make_user(roles=[Role.CASHIER, Role.SUPPORT])
     browser = _browser(owner)
     browser.get(LIST)
-    with django_assert_max_num_queries(16):  # type: ignore[operator]
+    with django_assert_max_num_queries(12):  # type: ignore[operator]
         browser.get(LIST)
